@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+#include "config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config_loader.h"
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define DEFAULT_RUNTIME_DIR "/run/rasip"
+#define DEFAULT_STATE_DIR "/var/lib/rasip"
+/* A name that does not exist: libconfig itself is never to include anything. */
+#define NO_INCLUDE_DIR "/dev/null"
+
+/* ---- assign ------------------------------------------------------------------------------ */
+
+/* A rule while it is read. */
+struct rule_draft {
+	struct config_rule *rule;
+	const config_setting_t *pool;
+	const config_setting_t *address;
+};
+
+static void read_rule_user(struct config_loader *loader, const config_setting_t *setting,
+			   void *object)
+{
+	struct rule_draft *draft = object;
+	const char *value;
+
+	if (loader_string(loader, setting, "*@corp.example", &value))
+		loader_copy(loader, value, &draft->rule->user);
+}
+
+static void read_rule_port(struct config_loader *loader, const config_setting_t *setting,
+			   void *object)
+{
+	struct rule_draft *draft = object;
+	const char *value;
+
+	if (loader_string(loader, setting, "ttyS*", &value))
+		loader_copy(loader, value, &draft->rule->port);
+}
+
+static void read_rule_pool(struct config_loader *loader, const config_setting_t *setting,
+			   void *object)
+{
+	struct rule_draft *draft = object;
+	char quoted[QUOTE_SIZE];
+	const char *value;
+
+	draft->pool = setting;
+	if (!loader_string(loader, setting, "residential", &value))
+		return;
+	draft->rule->pool = config_find_pool(loader->config, value);
+	if (draft->rule->pool == CONFIG_NO_POOL)
+		loader_report(loader, setting, "pool: there is no pool %s",
+			      loader_quote(value, quoted));
+}
+
+static void read_rule_address(struct config_loader *loader, const config_setting_t *setting,
+			      void *object)
+{
+	struct rule_draft *draft = object;
+	const char *value;
+
+	draft->address = setting;
+	if (loader_string(loader, setting, "10.64.7.7", &value) &&
+	    loader_host_address(loader, setting, value, &draft->rule->addr))
+		draft->rule->is_reservation = true;
+}
+
+static void read_rule(struct config_loader *loader, const config_setting_t *setting, size_t index)
+{
+	static const struct config_key keys[] = {
+		{ "user", read_rule_user },
+		{ "port", read_rule_port },
+		{ "pool", read_rule_pool },
+		{ "address", read_rule_address },
+	};
+	struct config_rule *rule = &loader->config->rules[index];
+	struct rule_draft draft = { .rule = rule };
+
+	*rule = (struct config_rule){ .pool = CONFIG_NO_POOL,
+				      .line = loader_line(loader, setting) };
+	if (!loader_group(loader, setting, keys, ARRAY_SIZE(keys), &draft))
+		return;
+	loader->rule_address[index] = draft.address;
+	if (draft.pool == NULL && draft.address == NULL)
+		loader_report(loader, setting,
+			      "this rule needs pool = \"...\" or address = \"...\"");
+	if (draft.pool != NULL && draft.address != NULL)
+		loader_report(loader, setting,
+			      "this rule has both pool and address; a reservation has no pool");
+}
+
+static void read_assign(struct config_loader *loader, const config_setting_t *list)
+{
+	struct config *config = loader->config;
+	size_t n = loader_list(loader, list, "{ pool = \"...\"; }");
+
+	if (n == 0)
+		return;
+	config->rules = loader_alloc(loader, n, sizeof(*config->rules));
+	loader->rule_address = loader_alloc(loader, n, sizeof(*loader->rule_address));
+	if (config->rules == NULL || loader->rule_address == NULL)
+		return;
+	for (size_t i = 0; i < n && !loader->no_memory; i++) {
+		config->n_rules = i + 1;
+		read_rule(loader, config_setting_get_elem(list, (unsigned int)i), i);
+	}
+}
+
+/* Left out, the first pool serves everybody. */
+static void default_rules(struct config_loader *loader)
+{
+	struct config *config = loader->config;
+
+	config->rules = loader_alloc(loader, 1, sizeof(*config->rules));
+	if (config->rules != NULL)
+		config->n_rules = 1;
+}
+
+/* ---- the top level ----------------------------------------------------------------------- */
+
+static void read_dir(struct config_loader *loader, const config_setting_t *setting, char **ret)
+{
+	char quoted[QUOTE_SIZE];
+	const char *value;
+
+	if (!loader_string(loader, setting, *ret, &value))
+		return;
+	if (value[0] != '/')
+		loader_report(loader, setting, "%s: %s is no absolute path",
+			      config_setting_name(setting), loader_quote(value, quoted));
+	loader_copy(loader, value, ret);
+}
+
+static void read_runtime_dir(struct config_loader *loader, const config_setting_t *setting,
+			     void *object)
+{
+	(void)object;
+	read_dir(loader, setting, &loader->config->runtime_dir);
+}
+
+static void read_state_dir(struct config_loader *loader, const config_setting_t *setting,
+			   void *object)
+{
+	(void)object;
+	read_dir(loader, setting, &loader->config->state_dir);
+}
+
+static void note_modules(struct config_loader *loader, const config_setting_t *setting,
+			 void *object)
+{
+	(void)object;
+	loader->modules = setting;
+}
+
+static void note_pools(struct config_loader *loader, const config_setting_t *setting, void *object)
+{
+	(void)object;
+	loader->pools = setting;
+}
+
+static void note_assign(struct config_loader *loader, const config_setting_t *setting, void *object)
+{
+	(void)object;
+	loader->assign = setting;
+}
+
+static void read_candidate(struct config_loader *loader, const config_setting_t *setting,
+			   void *object)
+{
+	static const char *const words[] = { "keep", "replace" };
+	size_t which;
+
+	(void)object;
+	if (loader_word(loader, setting, words, ARRAY_SIZE(words), &which))
+		loader->config->candidate_replace = which == 1;
+}
+
+static void read_anonymous(struct config_loader *loader, const config_setting_t *setting,
+			   void *object)
+{
+	static const char *const words[] = { "refuse", "allow" };
+	size_t which;
+
+	(void)object;
+	if (loader_word(loader, setting, words, ARRAY_SIZE(words), &which))
+		loader->config->anonymous_allow = which == 1;
+}
+
+/* Pools are read before the rules that name them, whatever the order in the file. */
+static void read_root(struct config_loader *loader, const config_setting_t *root)
+{
+	static const struct config_key keys[] = {
+		{ "runtime_dir", read_runtime_dir }, { "state_dir", read_state_dir },
+		{ "modules", note_modules },         { "pools", note_pools },
+		{ "assign", note_assign },           { "candidate", read_candidate },
+		{ "anonymous", read_anonymous },
+	};
+
+	loader_copy(loader, DEFAULT_RUNTIME_DIR, &loader->config->runtime_dir);
+	loader_copy(loader, DEFAULT_STATE_DIR, &loader->config->state_dir);
+	if (loader->no_memory)
+		return;
+	(void)loader_group(loader, root, keys, ARRAY_SIZE(keys), NULL);
+	if (loader->modules != NULL)
+		loader_read_modules(loader, loader->modules);
+	else
+		loader_default_modules(loader);
+	if (loader->pools != NULL)
+		loader_read_pools(loader, loader->pools);
+	else
+		loader_report_line(loader, 1,
+				   "there are no pools: add pools = ( { name = \"...\"; ranges = ( "
+				   "\"10.64.0.0/16\" ); } );");
+	if (loader->no_memory)
+		return;
+	if (loader->assign != NULL)
+		read_assign(loader, loader->assign);
+	else
+		default_rules(loader);
+	if (!loader->no_memory)
+		loader_check(loader);
+}
+
+/* ---- loading ----------------------------------------------------------------------------- */
+
+static void text_report(void *context, unsigned int merged, const char *message)
+{
+	loader_report_line(context, merged, message);
+}
+
+static int compare_reports(const void *a, const void *b)
+{
+	const struct config_report *one = a, *other = b;
+
+	if (one->order != other->order)
+		return one->order < other->order ? -1 : 1;
+	return one->serial < other->serial ? -1 : one->serial > other->serial;
+}
+
+/* Hands the reports over as lines. */
+static int take_errors(struct config_loader *loader, struct config_errors *ret)
+{
+	char **lines = calloc(loader->n_reports, sizeof(*lines));
+
+	if (lines == NULL)
+		return POOL_E_NO_MEMORY;
+	qsort(loader->reports, loader->n_reports, sizeof(*loader->reports), compare_reports);
+	for (size_t i = 0; i < loader->n_reports; i++)
+		lines[i] = loader->reports[i].line;
+	*ret = (struct config_errors){ lines, loader->n_reports };
+	loader->n_reports = 0;
+	return POOL_E_CONFIG;
+}
+
+/* libconfig notices a missing or superfluous mark only at the word behind it. */
+static void report_syntax(struct config_loader *loader, const config_t *parsed)
+{
+	const char *message = config_error_text(parsed);
+
+	if (message == NULL || strcmp(message, "syntax error") == 0)
+		message = "syntax error here or just before: a ; , or bracket missing, or one too "
+			  "many";
+	loader_report_line(loader, (unsigned int)config_error_line(parsed), message);
+}
+
+static void read_text(struct config_loader *loader)
+{
+	config_t parsed;
+
+	config_init(&parsed);
+	config_set_include_dir(&parsed, NO_INCLUDE_DIR);
+	if (config_read_string(&parsed, loader->text.data))
+		read_root(loader, config_root_setting(&parsed));
+	else
+		report_syntax(loader, &parsed);
+	loader_drafts_done(loader);
+	config_destroy(&parsed);
+}
+
+/* `code` is what getting the text returned. */
+static int load(struct config_loader *loader, const char *path, int code, struct config **ret,
+		struct config_errors *errors)
+{
+	if (code == 0) {
+		loader->config = loader_alloc(loader, 1, sizeof(*loader->config));
+		if (loader->config != NULL) {
+			loader_copy(loader, path, &loader->config->path);
+			read_text(loader);
+		}
+	}
+	if (loader->no_memory || code == POOL_E_NO_MEMORY) {
+		code = POOL_E_NO_MEMORY;
+	} else if (loader->n_reports > 0) {
+		code = take_errors(loader, errors);
+	} else if (code == 0) {
+		*ret = loader->config;
+		loader->config = NULL;
+	}
+	for (size_t i = 0; i < loader->n_reports; i++)
+		free(loader->reports[i].line);
+	free(loader->reports);
+	free(loader->rule_address);
+	config_text_done(&loader->text);
+	config_free(&loader->config);
+	return code;
+}
+
+int config_load(const char *path, struct config **ret, struct config_errors *errors)
+{
+	struct config_loader loader = { 0 };
+	const struct config_text_reporter reporter = { text_report, &loader };
+	int code, errnum;
+
+	*errors = (struct config_errors){ 0 };
+	code = config_text_load(&loader.text, path, &reporter);
+	errnum = errno;
+	if (code == POOL_E_SYSTEM) {
+		config_text_done(&loader.text);
+		errors->lines = calloc(1, sizeof(*errors->lines));
+		if (errors->lines == NULL)
+			return POOL_E_NO_MEMORY;
+		if (asprintf(&errors->lines[0], "%s: %s", path, strerror(errnum)) < 0) {
+			free(errors->lines);
+			*errors = (struct config_errors){ 0 };
+			return POOL_E_NO_MEMORY;
+		}
+		errors->n = 1;
+		return POOL_E_CONFIG;
+	}
+	return load(&loader, path, code, ret, errors);
+}
+
+int config_load_text(const char *text, const char *name, struct config **ret,
+		     struct config_errors *errors)
+{
+	struct config_loader loader = { 0 };
+	const struct config_text_reporter reporter = { text_report, &loader };
+
+	*errors = (struct config_errors){ 0 };
+	return load(&loader, name, config_text_load_string(&loader.text, text, name, &reporter),
+		    ret, errors);
+}
+
+/* ---- what has been loaded ---------------------------------------------------------------- */
+
+static void free_pool(struct config_pool *pool)
+{
+	free(pool->name);
+	range_set_done(&pool->ranges);
+	range_set_done(&pool->givable);
+	range_set_done(&pool->dynamic);
+}
+
+void config_free(struct config **config)
+{
+	struct config *old = config != NULL ? *config : NULL;
+
+	if (old == NULL)
+		return;
+	for (size_t i = 0; i < old->n_modules; i++) {
+		free(old->modules[i].name);
+		free(old->modules[i].path);
+		free(old->modules[i].argument);
+	}
+	for (size_t i = 0; i < old->n_pools; i++)
+		free_pool(&old->pools[i]);
+	for (size_t i = 0; i < old->n_rules; i++) {
+		free(old->rules[i].user);
+		free(old->rules[i].port);
+	}
+	range_set_done(&old->reserved);
+	range_set_done(&old->locals);
+	free(old->modules);
+	free(old->pools);
+	free(old->rules);
+	free(old->path);
+	free(old->runtime_dir);
+	free(old->state_dir);
+	free(old);
+	*config = NULL;
+}
+
+void config_errors_done(struct config_errors *errors)
+{
+	for (size_t i = 0; i < errors->n; i++)
+		free(errors->lines[i]);
+	free(errors->lines);
+	*errors = (struct config_errors){ 0 };
+}
+
+size_t config_find_pool(const struct config *config, const char *name)
+{
+	for (size_t i = 0; i < config->n_pools; i++) {
+		if (strcmp(config->pools[i].name, name) == 0)
+			return i;
+	}
+	return CONFIG_NO_POOL;
+}
+
+size_t config_pool_of(const struct config *config, uint32_t addr)
+{
+	for (size_t i = 0; i < config->n_pools; i++) {
+		if (range_set_find(&config->pools[i].ranges, addr, NULL))
+			return i;
+	}
+	return CONFIG_NO_POOL;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * config.h - rasip.conf, read and checked (rasip.conf(5); libconfig syntax).
+ *
+ * A configuration either loads as a whole or not at all. Loading goes on after the first
+ * mistake to report all of them, one "FILE:LINE: message" each; an error in an @included file
+ * names that file. What has been loaded is never changed afterwards, holds no file open, and
+ * may be used across fork.
+ */
+#ifndef RASIP_CONFIG_H
+#define RASIP_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "range.h"
+
+#define CONFIG_DEFAULT_PATH "/etc/rasip/rasip.conf"
+#define CONFIG_BUILTIN "builtin" /* the path of the built-in pool in `modules` */
+#define CONFIG_POOL_NAME_MAX 63
+#define CONFIG_NO_POOL SIZE_MAX
+
+enum pool_backend { BACKEND_LOCAL, BACKEND_MADCAP };
+enum pool_order { ORDER_LEAST_RECENT, ORDER_SEQUENTIAL, ORDER_RANDOM };
+enum pool_mode { MODE_OPEN, MODE_HOLD_DOWN, MODE_DRAIN };
+
+struct config_module {
+	char *name;
+	char *path;     /* absolute, or CONFIG_BUILTIN */
+	char *argument; /* never NULL; "" where none is given */
+	unsigned int line;
+};
+
+struct config_pool {
+	char *name; /* 1 to CONFIG_POOL_NAME_MAX bytes of [A-Za-z0-9_.-] */
+	enum pool_backend backend;
+	struct range_set ranges;  /* as written */
+	struct range_set givable; /* ranges less excludes and every pool's `local` */
+	struct range_set dynamic; /* givable less every reservation: what anybody may get */
+	enum pool_order order;
+	bool sticky;
+	int64_t hold_sec;      /* 0, or DURATION_FOREVER */
+	uint32_t max_per_user; /* 0: no limit */
+	size_t next; /* index of the pool to try when this one is full, or CONFIG_NO_POOL */
+	enum pool_mode mode;
+	unsigned int alarm_percent; /* 0: none, else 1 to 100 */
+	uint32_t dns[2];            /* host order */
+	size_t n_dns;
+	uint32_t wins[2];
+	size_t n_wins;
+	uint32_t local; /* host order; 0: none */
+	unsigned int line;
+};
+
+/*
+ * One entry of `assign`. It names a pool or a reserved address, never both. An excluded address
+ * may be reserved (excluded means not given to just anybody), a `local` one never is.
+ */
+struct config_rule {
+	char *user; /* shell glob, or NULL: any */
+	char *port; /* shell glob, or NULL: any */
+	bool is_reservation;
+	uint32_t addr; /* host order, where is_reservation */
+	size_t pool; /* index; for a reservation the pool whose `ranges` hold it, or CONFIG_NO_POOL
+		      */
+	unsigned int line; /* 0: made up where `assign` is left out */
+};
+
+struct config {
+	char *path;
+	char *runtime_dir;             /* absolute */
+	char *state_dir;               /* absolute */
+	struct config_module *modules; /* at least one: left out, it is the built-in pool */
+	size_t n_modules;
+	struct config_pool *pools; /* at least one */
+	size_t n_pools;
+	struct config_rule *rules; /* never empty: left out, the first pool serves everybody */
+	size_t n_rules;
+	struct range_set reserved; /* every reservation */
+	struct range_set locals;   /* every pool's `local` */
+	bool candidate_replace;    /* candidate = "replace" */
+	bool anonymous_allow;      /* anonymous = "allow" */
+};
+
+/* Every mistake found, in the order of the file; all-zero is none. */
+struct config_errors {
+	char **lines;
+	size_t n;
+};
+
+/*
+ * Reads and checks `path`.
+ * Returns 0 and a configuration to be freed with config_free(), or POOL_E_CONFIG with at least
+ * one line in `errors` ("PATH: No such file or directory", without a line number, where the file
+ * cannot be read), or POOL_E_NO_MEMORY. Blocks for as long as reading files does.
+ */
+int config_load(const char *path, struct config **ret, struct config_errors *errors)
+	__attribute__((warn_unused_result));
+
+/* As config_load, from memory; `name` stands for the file in messages. For tests and fuzzing. */
+int config_load_text(const char *text, const char *name, struct config **ret,
+		     struct config_errors *errors) __attribute__((warn_unused_result));
+
+/* Frees and nulls; NULL and a pointer to NULL are allowed. */
+void config_free(struct config **config);
+void config_errors_done(struct config_errors *errors);
+
+/* The pool with this name, or CONFIG_NO_POOL. */
+size_t config_find_pool(const struct config *config, const char *name);
+
+/* The pool whose `ranges` hold this address (pools never overlap), or CONFIG_NO_POOL. */
+size_t config_pool_of(const struct config *config, uint32_t addr);
+
+const char *config_order_name(enum pool_order order); /* "least-recent" ... */
+const char *config_mode_name(enum pool_mode mode);    /* "open" ... */
+const char *config_backend_name(enum pool_backend backend);
+
+#endif

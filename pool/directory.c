@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "directory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define OWN_MODE 0750
+#define PARENT_MODE 0755
+
+/* The umask of whoever started pppd must not decide who may read leases. */
+static int make(const char *path, mode_t mode)
+{
+	if (mkdir(path, mode) != 0)
+		return errno == EEXIST ? 0 : -1;
+	return chmod(path, mode);
+}
+
+static int make_path(const char *path, struct error *error)
+{
+	char part[PATH_MAX];
+	int length = snprintf(part, sizeof(part), "%s", path);
+
+	if (length < 0 || (size_t)length >= sizeof(part)) {
+		error_set_errno(error, ENAMETOOLONG, "cannot make directory %s", path);
+		return POOL_E_SYSTEM;
+	}
+	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (make(part, PARENT_MODE) != 0) {
+			error_set_errno(error, errno, "cannot make directory %s", part);
+			return POOL_E_SYSTEM;
+		}
+		*slash = '/';
+	}
+	if (make(part, OWN_MODE) != 0) {
+		error_set_errno(error, errno, "cannot make directory %s", part);
+		return POOL_E_SYSTEM;
+	}
+	return 0;
+}
+
+static int check_trust(const char *path, int fd, struct error *error)
+{
+	struct stat stat;
+
+	if (fstat(fd, &stat) != 0) {
+		error_set_errno(error, errno, "%s", path);
+		return POOL_E_SYSTEM;
+	}
+	if (stat.st_uid != geteuid()) {
+		error_set(error, "%s belongs to user %u, not to user %u who runs this: not used",
+			  path, (unsigned int)stat.st_uid, (unsigned int)geteuid());
+		return POOL_E_SYSTEM;
+	}
+	if ((stat.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+		error_set(error, "%s may be written by others (mode %04o): not used", path,
+			  (unsigned int)stat.st_mode & 07777U);
+		return POOL_E_SYSTEM;
+	}
+	return 0;
+}
+
+int directory_open(const char *path, bool create, int *ret_fd, struct error *error)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int code;
+
+	if (fd < 0 && errno == ENOENT) {
+		if (!create) {
+			error_set(error, "%s does not exist", path);
+			return POOL_E_NOT_FOUND;
+		}
+		code = make_path(path, error);
+		if (code < 0)
+			return code;
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	}
+	if (fd < 0) {
+		error_set_errno(error, errno, "cannot open directory %s", path);
+		return POOL_E_SYSTEM;
+	}
+	code = check_trust(path, fd, error);
+	if (code < 0) {
+		close(fd);
+		return code;
+	}
+	*ret_fd = fd;
+	return 0;
+}

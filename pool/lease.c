@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+#include "lease.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parse.h"
+
+/* A rest this long is worth being remembered across a reboot, with the time it began. */
+#define REMEMBERED_REST_SEC 600
+
+size_t lease_dynamic_pool(const struct op *op, uint32_t addr)
+{
+	const struct config *config = op->pool->config;
+	size_t pool = config_pool_of(config, addr);
+
+	if (pool == CONFIG_NO_POOL || !range_set_find(&config->pools[pool].dynamic, addr, NULL))
+		return CONFIG_NO_POOL;
+	return pool;
+}
+
+int lease_mark_dirty(struct op *op, uint32_t addr, uint64_t id)
+{
+	struct key key = key_dirty(addr);
+	int code = store_put(op->txn, key_bytes(&key), (struct store_bytes){ &id, sizeof(id) });
+
+	return code < 0 ? op_fail(op, code) : 0;
+}
+
+uint64_t lease_rest_end(const struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	size_t pool;
+	int64_t hold;
+
+	if (record->active)
+		return 0;
+	if (record->queue == QUEUE_ASIDE)
+		return record->order > op->stamp ? record->order : 0;
+	pool = lease_dynamic_pool(op, addr);
+	if (pool == CONFIG_NO_POOL)
+		return 0;
+	hold = op->pool->config->pools[pool].hold_sec;
+	if (hold == 0)
+		return 0;
+	if (hold >= (INT64_MAX >> 2) / 1000)
+		return UINT64_MAX;
+	if (record->since_ms + (uint64_t)hold * 1000 <= op->stamp)
+		return 0;
+	return record->since_ms + (uint64_t)hold * 1000;
+}
+
+bool lease_is_resting(const struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	return lease_rest_end(op, addr, record) != 0;
+}
+
+int lease_unqueue(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	struct key key = key_queue(record->pool, record->queue, record->order, addr);
+	int code;
+
+	if (record->queue == QUEUE_NONE)
+		return 0;
+	code = record_delete(op->txn, &key);
+	return code < 0 ? op_fail(op, code) : 0;
+}
+
+static uint64_t order_in(const struct op *op, size_t pool, enum queue queue, uint32_t addr,
+			 const struct lease_record *record)
+{
+	uint64_t index = 0;
+
+	switch (queue) {
+	case QUEUE_TIME:
+		return record->since_ms;
+	case QUEUE_ASIDE:
+		return op->stamp + ASIDE_SEC * 1000;
+	case QUEUE_INDEX:
+		range_set_find(&op->pool->config->pools[pool].ranges, addr, &index);
+		return index;
+	case QUEUE_NONE:
+	default:
+		return 0;
+	}
+}
+
+static int forget_user(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	struct key key;
+	int code;
+
+	if (record->user[0] == '\0')
+		return 0;
+	key = key_user_remembered(record->user, record->since_ms, addr);
+	code = record_delete(op->txn, &key);
+	return code < 0 ? op_fail(op, code) : 0;
+}
+
+static int write_free(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	int code = record_put_lease(op->txn, addr, record);
+
+	if (code == 0 && record->user[0] != '\0') {
+		struct key key = key_user_remembered(record->user, record->since_ms, addr);
+
+		code = record_put_mark(op->txn, &key);
+	}
+	return code < 0 ? op_fail(op, code) : 0;
+}
+
+int lease_enqueue(struct op *op, size_t pool, enum queue queue, uint32_t addr,
+		  struct lease_record *record)
+{
+	int code;
+	const struct pool_counters *counters = op_counters(op, pool, true, &code);
+	struct key key;
+
+	if (counters == NULL)
+		return code;
+	record->active = false;
+	record->pool = counters->number;
+	record->queue = queue;
+	record->order = order_in(op, pool, queue, addr, record);
+	key = key_queue(record->pool, queue, record->order, addr);
+	code = record_put_mark(op->txn, &key);
+	if (code < 0)
+		return op_fail(op, code);
+	return write_free(op, addr, record);
+}
+
+int lease_take(struct op *op, uint32_t addr, struct choice *choice)
+{
+	char text[IP4_TEXT_SIZE];
+	int code;
+
+	if (op->request != NULL && htonl(addr) == op->request->local_be) {
+		error_set(op->error, "%s is our own end of the link", format_ip4(addr, text));
+		return POOL_E_REFUSED;
+	}
+	if (op_in_use(op, addr)) {
+		error_set(op->error, "%s is in use on this machine", format_ip4(addr, text));
+		return POOL_E_REFUSED;
+	}
+	if (op->rehearsal)
+		code = owner_is_held(&op->pool->owners, addr) ? POOL_E_REFUSED : 0;
+	else
+		code = owner_take(&op->pool->owners, addr, false, &choice->lock_fd, op->error);
+	if (code == POOL_E_REFUSED)
+		error_set(op->error, "%s is our own end of another link", format_ip4(addr, text));
+	if (code == 0)
+		choice->addr = addr;
+	return code;
+}
+
+int lease_take_particular(struct op *op, uint32_t addr, struct choice *choice)
+{
+	char text[IP4_TEXT_SIZE];
+	struct lease_record *known = &choice->known;
+	int code = record_get_lease(op->txn, addr, known);
+
+	if (code == 0 && known->active) {
+		if (owner_is_held(&op->pool->owners, addr)) {
+			error_set(op->error, "%s belongs to a live session",
+				  format_ip4(addr, text));
+			return POOL_E_REFUSED;
+		}
+		code = lease_reclaim(op, addr, known);
+		if (code == 0)
+			code = record_get_lease(op->txn, addr, known);
+	}
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(op, code);
+	choice->was_known = code == 0;
+	if (choice->was_known && known->queue != QUEUE_ASIDE && lease_is_resting(op, addr, known) &&
+	    (op->request->user[0] == '\0' || strcmp(known->user, op->request->user) != 0)) {
+		error_set(op->error, "%s is at rest for its last user", format_ip4(addr, text));
+		return POOL_E_REFUSED;
+	}
+	return lease_take(op, addr, choice);
+}
+
+static void check_alarm(struct op *op, size_t pool, struct pool_counters *counters)
+{
+	const struct config_pool *config = &op->pool->config->pools[pool];
+	bool on = config->alarm_percent > 0 &&
+		  counters->active * 100 >= config->givable.count * config->alarm_percent;
+	char text[128];
+
+	if (on == counters->alarm_on)
+		return;
+	counters->alarm_on = on;
+	snprintf(text, sizeof(text), "%llu of %llu addresses active, alarm at %u %%",
+		 (unsigned long long)counters->active, (unsigned long long)config->givable.count,
+		 config->alarm_percent);
+	op_note(op, on ? POOL_EVENT_ALARM_ON : POOL_EVENT_ALARM_OFF, 0, pool, NULL, text);
+}
+
+static int count_grant(struct op *op, size_t pool, struct lease_record *record)
+{
+	int code;
+	struct pool_counters *counters;
+
+	if (pool == CONFIG_NO_POOL)
+		return 0;
+	counters = op_counters(op, pool, true, &code);
+	if (counters == NULL)
+		return code;
+	record->pool = counters->number;
+	counters->grants++;
+	counters->active++;
+	if (counters->active > counters->peak)
+		counters->peak = counters->active;
+	return 0;
+}
+
+static int write_active(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	struct key user = key_user_active(record->user, record->pool, addr);
+	struct key foreign = key_foreign(addr);
+	int code = record_put_lease(op->txn, addr, record);
+
+	if (code == 0)
+		code = record_put_mark(op->txn, &user);
+	if (code == 0 && record->module[0] != '\0')
+		code = record_put_mark(op->txn, &foreign);
+	return code < 0 ? op_fail(op, code) : 0;
+}
+
+static void fill_in(const struct op *op, const struct choice *choice,
+		    const struct lease_record *record, struct pool_lease *ret)
+{
+	*ret = (struct pool_lease){
+		.addr_be = htonl(choice->addr),
+		.id = record->id,
+		.lock_fd = choice->lock_fd,
+		.how = choice->how,
+		.notify = record->notify,
+	};
+	snprintf(ret->pool, sizeof(ret->pool), "%s", op_pool_name(op, choice->pool));
+	memcpy(ret->user, record->user, sizeof(ret->user));
+	memcpy(ret->port, record->port, sizeof(ret->port));
+	memcpy(ret->module, record->module, sizeof(ret->module));
+}
+
+/* The memory has to change when the address's last user does, and only then. */
+static int note_user_change(struct op *op, const struct choice *choice,
+			    const struct lease_record *record)
+{
+	size_t pool = lease_dynamic_pool(op, choice->addr);
+	bool same = choice->was_known && strcmp(choice->known.user, record->user) == 0;
+
+	if (same || pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky)
+		return 0;
+	return lease_mark_dirty(op, choice->addr, record->id);
+}
+
+int lease_grant(struct op *op, const struct choice *choice, const char *module, bool notify,
+		struct pool_lease *ret)
+{
+	struct lease_record record = {
+		.active = true,
+		.id = op->pool->env.random(op->pool->env.context),
+		.since_sec = op->now_sec,
+		.since_ms = op->stamp,
+		.how = choice->how,
+		.notify = notify,
+		.pid = getpid(),
+	};
+	int code = 0;
+
+	snprintf(record.user, sizeof(record.user), "%s", op->request->user);
+	snprintf(record.port, sizeof(record.port), "%s", op->request->port);
+	snprintf(record.module, sizeof(record.module), "%s", module);
+	if (choice->was_known) {
+		code = lease_unqueue(op, choice->addr, &choice->known);
+		if (code == 0)
+			code = forget_user(op, choice->addr, &choice->known);
+	}
+	if (code == 0)
+		code = count_grant(op, choice->pool, &record);
+	if (code == 0)
+		code = write_active(op, choice->addr, &record);
+	if (code == 0)
+		code = note_user_change(op, choice, &record);
+	if (code < 0)
+		return code;
+	op_note(op, POOL_EVENT_GRANT, choice->addr, choice->pool, &record, "");
+	if (choice->pool != CONFIG_NO_POOL)
+		check_alarm(op, choice->pool, &op->counters[choice->pool].now);
+	fill_in(op, choice, &record, ret);
+	return 0;
+}
+
+static int unmark_active(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	struct key user = key_user_active(record->user, record->pool, addr);
+	struct key foreign = key_foreign(addr);
+	int code = record_delete(op->txn, &user);
+
+	if (code == 0 && record->module[0] != '\0')
+		code = record_delete(op->txn, &foreign);
+	return code < 0 ? op_fail(op, code) : 0;
+}
+
+static int count_end(struct op *op, uint32_t number, uint32_t addr, bool reclaimed)
+{
+	size_t pool = op_pool_by_number(op, number, addr);
+	struct pool_counters *counters;
+	int code;
+
+	if (pool == CONFIG_NO_POOL)
+		return 0;
+	counters = op_counters(op, pool, true, &code);
+	if (counters == NULL)
+		return code;
+	if (counters->active > 0)
+		counters->active--;
+	if (reclaimed)
+		counters->reclaims++;
+	check_alarm(op, pool, counters);
+	return 0;
+}
+
+/* Back into the pool that gives this address now, whichever it was when the lease began. */
+static int put_back(struct op *op, size_t pool, uint32_t addr, struct lease_record *record)
+{
+	const struct config_pool *config = &op->pool->config->pools[pool];
+	enum queue queue = QUEUE_TIME;
+	int code;
+
+	if (config->order != ORDER_LEAST_RECENT && config->hold_sec == 0)
+		queue = QUEUE_INDEX;
+	code = lease_enqueue(op, pool, queue, addr, record);
+	if (code == 0 && config->sticky && config->hold_sec >= REMEMBERED_REST_SEC)
+		code = lease_mark_dirty(op, addr, record->id);
+	return code;
+}
+
+/* No pool gives it now: it stands in no queue until the configuration lets a scan find it. */
+static int put_away(struct op *op, uint32_t addr, struct lease_record *record)
+{
+	record->active = false;
+	record->queue = QUEUE_NONE;
+	return write_free(op, addr, record);
+}
+
+static int end(struct op *op, uint32_t addr, const struct lease_record *record, bool reclaimed)
+{
+	size_t pool = lease_dynamic_pool(op, addr);
+	struct lease_record ended = *record;
+	int code = unmark_active(op, addr, record);
+
+	if (code == 0)
+		code = count_end(op, record->pool, addr, reclaimed);
+	if (code < 0)
+		return code;
+	ended.since_sec = op->now_sec;
+	ended.since_ms = op->stamp;
+	ended.pid = 0;
+	ended.notify = false;
+	ended.module[0] = '\0';
+	return pool != CONFIG_NO_POOL ? put_back(op, pool, addr, &ended)
+				      : put_away(op, addr, &ended);
+}
+
+int lease_end(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	return end(op, addr, record, false);
+}
+
+int lease_reclaim(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	op_note(op, POOL_EVENT_RECLAIM, addr, op_pool_by_number(op, record->pool, addr), record,
+		"");
+	return end(op, addr, record, true);
+}
+
+int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	size_t pool = lease_dynamic_pool(op, addr);
+	struct key key = key_lease(addr);
+	struct lease_record forgotten = *record;
+	int code = lease_unqueue(op, addr, record);
+
+	if (code == 0)
+		code = forget_user(op, addr, record);
+	if (code == 0)
+		code = lease_mark_dirty(op, addr, record->id);
+	if (code < 0)
+		return code;
+	forgotten.user[0] = '\0';
+	forgotten.port[0] = '\0';
+	forgotten.since_ms = 0; /* long enough ago for any rest */
+	if (pool != CONFIG_NO_POOL)
+		return lease_enqueue(op, pool, QUEUE_INDEX, addr, &forgotten);
+	code = record_delete(op->txn, &key);
+	return code < 0 ? op_fail(op, code) : 0;
+}

@@ -1,0 +1,532 @@
+/* SPDX-License-Identifier: MIT */
+#include "local.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "parse.h"
+#include "permute.h"
+
+/* How far one choice goes for comfort; none of these limits what is found when it matters. */
+#define REMEMBERED_TRIES 16 /* of the user's last addresses */
+#define OWN_DEAD_TRIES 4    /* of the user's active leases, where no limit has to be checked */
+#define MOVES_MAX 4096      /* addresses whose rest has ended, moved to the other queue at once */
+
+/* One pool, as one choice sees it. */
+struct local {
+	struct op *op;
+	size_t pool;
+	const struct config_pool *config;
+	struct pool_counters *counters;
+	struct choice *choice;
+};
+
+/* An address that is free as far as the store goes. */
+struct candidate {
+	uint32_t addr;
+	enum queue queue; /* QUEUE_NONE: never used */
+	uint64_t order;
+};
+
+static void explain(struct local *local, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void explain(struct local *local, const char *format, ...)
+{
+	struct pool_explanation *trace = local->op->trace;
+	struct pool_step *step;
+	va_list args;
+
+	if (trace == NULL || trace->n_steps == POOL_STEPS_MAX)
+		return;
+	step = &trace->steps[trace->n_steps++];
+	step->config = local->config;
+	va_start(args, format);
+	vsnprintf(step->text, sizeof(step->text), format, args);
+	va_end(args);
+}
+
+static int damaged_or(struct local *local, int code)
+{
+	return code < 0 ? op_fail(local->op, code) : code;
+}
+
+/* The first entry of a queue at or behind `from`. 0, LOCAL_FULL: none, or an error. */
+static int queue_first(struct local *local, enum queue queue, uint64_t from, struct candidate *ret)
+{
+	struct key key = key_queue(local->counters->number, queue, from, 0);
+	struct store_bytes found;
+	struct store_bytes value;
+	int code = store_seek(local->op->txn, key_bytes(&key), &found, &value);
+
+	if (code == POOL_E_NOT_FOUND ||
+	    (code == 0 && !key_has_prefix(found, &key, key_queue_prefix())))
+		return LOCAL_FULL;
+	if (code == 0 && !key_addr(found, &ret->addr))
+		code = POOL_E_DAMAGED;
+	if (code < 0)
+		return op_fail(local->op, code);
+	ret->queue = queue;
+	ret->order = key_queue_order(found);
+	return 0;
+}
+
+static uint64_t hold_ms(const struct local *local)
+{
+	int64_t hold = local->config->hold_sec;
+
+	return hold >= (INT64_MAX >> 2) / 1000 ? UINT64_MAX >> 2 : (uint64_t)hold * 1000;
+}
+
+/* The address that was released first, if its rest is over. */
+static int rested_first(struct local *local, struct candidate *ret)
+{
+	int code = queue_first(local, QUEUE_TIME, 0, ret);
+
+	if (code == 0 && ret->order + hold_ms(local) > local->op->stamp)
+		return LOCAL_FULL;
+	return code;
+}
+
+/* What a queue's entry says, against the registry. 0: so it is; LOCAL_FULL: the entry is stale and
+ * has been taken out; else an error. */
+static int check_entry(struct local *local, const struct candidate *candidate,
+		       struct lease_record *ret)
+{
+	struct key key = key_queue(local->counters->number, candidate->queue, candidate->order,
+				   candidate->addr);
+	int code = record_get_lease(local->op->txn, candidate->addr, ret);
+	bool same;
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(local->op, code);
+	same = code == 0 && !ret->active && ret->queue == candidate->queue &&
+	       ret->order == candidate->order && ret->pool == local->counters->number;
+	if (same && range_set_find(&local->config->dynamic, candidate->addr, NULL))
+		return 0;
+	code = record_delete(local->op->txn, &key);
+	if (code == 0 && same) {
+		/* The configuration moved the address elsewhere: there a scan will find it. */
+		ret->queue = QUEUE_NONE;
+		code = record_put_lease(local->op->txn, candidate->addr, ret);
+	}
+	return code < 0 ? op_fail(local->op, code) : LOCAL_FULL;
+}
+
+/* Moves a free address of this pool from its queue into another one. */
+static int requeue(struct local *local, const struct candidate *candidate, enum queue queue)
+{
+	struct lease_record record;
+	int code = check_entry(local, candidate, &record);
+
+	if (code == LOCAL_FULL)
+		return 0;
+	if (code == 0)
+		code = lease_unqueue(local->op, candidate->addr, &record);
+	if (code == 0)
+		code = lease_enqueue(local->op, local->pool, queue, candidate->addr, &record);
+	return code;
+}
+
+/* Conflicts are looked at again once their time is over. */
+static int end_asides(struct local *local)
+{
+	struct candidate candidate;
+	int code = 0;
+
+	for (int i = 0; i < MOVES_MAX && code == 0; i++) {
+		code = queue_first(local, QUEUE_ASIDE, 0, &candidate);
+		if (code == 0 && candidate.order > local->op->stamp)
+			return 0;
+		if (code == 0)
+			code = requeue(local, &candidate, QUEUE_INDEX);
+	}
+	return code == LOCAL_FULL ? 0 : code;
+}
+
+/* For the orders that choose by index: rest is a matter of time, so it is waited for elsewhere. */
+static int end_rests(struct local *local)
+{
+	struct candidate candidate;
+	int code = 0;
+
+	for (int i = 0; i < MOVES_MAX && code == 0; i++) {
+		code = rested_first(local, &candidate);
+		if (code == 0)
+			code = requeue(local, &candidate, QUEUE_INDEX);
+	}
+	return code == LOCAL_FULL ? 0 : code;
+}
+
+static uint32_t address_at_position(const struct local *local)
+{
+	const struct range_set *dynamic = &local->config->dynamic;
+	uint64_t position = local->counters->position;
+
+	if (local->config->order == ORDER_RANDOM)
+		position = permute(position, dynamic->count, local->counters->key);
+	return range_set_at(dynamic, position);
+}
+
+/* The next address that the store knows nothing of; passes over those that it knows. */
+static int never_used(struct local *local, struct candidate *ret)
+{
+	while (local->counters->position < local->config->dynamic.count) {
+		uint32_t addr = address_at_position(local);
+		struct key key = key_lease(addr);
+		struct store_bytes value;
+		int code = store_get(local->op->txn, key_bytes(&key), &value);
+
+		if (code == POOL_E_NOT_FOUND) {
+			*ret = (struct candidate){ .addr = addr, .queue = QUEUE_NONE };
+			return 0;
+		}
+		if (code < 0)
+			return op_fail(local->op, code);
+		local->counters->position++;
+	}
+	return LOCAL_FULL;
+}
+
+static int next_least_recent(struct local *local, struct candidate *ret)
+{
+	int code = never_used(local, ret);
+
+	if (code == LOCAL_FULL)
+		code = rested_first(local, ret);
+	if (code == LOCAL_FULL)
+		code = queue_first(local, QUEUE_INDEX, 0, ret);
+	return code;
+}
+
+static int next_sequential(struct local *local, struct candidate *ret)
+{
+	struct candidate used;
+	uint64_t index;
+	int code = queue_first(local, QUEUE_INDEX, 0, &used);
+	int fresh;
+
+	if (code < 0)
+		return code;
+	fresh = never_used(local, ret);
+	if (fresh < 0)
+		return fresh;
+	if (fresh == 0 && range_set_find(&local->config->ranges, ret->addr, &index) &&
+	    (code == LOCAL_FULL || index < used.order))
+		return 0;
+	if (code == 0)
+		*ret = used;
+	return code;
+}
+
+/* A queue's entry at a random place, the first one again behind the last. */
+static int queue_random(struct local *local, struct candidate *ret)
+{
+	const struct pool_env *env = &local->op->pool->env;
+	uint64_t from = env->random(env->context) % local->config->ranges.count;
+	int code = queue_first(local, QUEUE_INDEX, from, ret);
+
+	return code == LOCAL_FULL ? queue_first(local, QUEUE_INDEX, 0, ret) : code;
+}
+
+static int next_random(struct local *local, struct candidate *ret)
+{
+	const struct pool_env *env = &local->op->pool->env;
+	uint64_t draw = env->random(env->context) % local->config->dynamic.count;
+	int code;
+
+	if (draw < local->counters->position) {
+		code = queue_random(local, ret);
+		return code == LOCAL_FULL ? never_used(local, ret) : code;
+	}
+	code = never_used(local, ret);
+	return code == LOCAL_FULL ? queue_random(local, ret) : code;
+}
+
+static int next_candidate(struct local *local, struct candidate *ret)
+{
+	switch (local->config->order) {
+	case ORDER_SEQUENTIAL:
+		return next_sequential(local, ret);
+	case ORDER_RANDOM:
+		return next_random(local, ret);
+	case ORDER_LEAST_RECENT:
+	default:
+		return next_least_recent(local, ret);
+	}
+}
+
+static int put_aside(struct local *local, uint32_t addr, struct lease_record *record)
+{
+	int code = lease_unqueue(local->op, addr, record);
+
+	if (code == 0)
+		code = lease_enqueue(local->op, local->pool, QUEUE_ASIDE, addr, record);
+	if (code == 0)
+		op_note(local->op, POOL_EVENT_CONFLICT, addr, local->pool, NULL,
+			local->op->error->text);
+	return code;
+}
+
+/* 0: taken; LOCAL_FULL: not this one, the next may do; else an error. */
+static int try_candidate(struct local *local, const struct candidate *candidate)
+{
+	struct choice *choice = local->choice;
+	int code = 0;
+
+	choice->was_known = candidate->queue != QUEUE_NONE;
+	choice->known = (struct lease_record){ .since_ms = local->op->stamp,
+					       .since_sec = local->op->now_sec };
+	if (choice->was_known)
+		code = check_entry(local, candidate, &choice->known);
+	else
+		local->counters->position++;
+	if (code != 0)
+		return code;
+	/* A longer `hold` has been configured since it came into this queue. */
+	if (candidate->queue == QUEUE_INDEX &&
+	    lease_is_resting(local->op, candidate->addr, &choice->known)) {
+		code = requeue(local, candidate, QUEUE_TIME);
+		return code == 0 ? LOCAL_FULL : code;
+	}
+	code = lease_take(local->op, candidate->addr, choice);
+	if (code != POOL_E_REFUSED)
+		return code;
+	code = put_aside(local, candidate->addr, &choice->known);
+	return code == 0 ? LOCAL_FULL : code;
+}
+
+static int choose_by_order(struct local *local)
+{
+	struct candidate candidate;
+	int code = end_asides(local);
+
+	if (code == 0 && local->config->order != ORDER_LEAST_RECENT)
+		code = end_rests(local);
+	while (code == 0) {
+		code = next_candidate(local, &candidate);
+		if (code != 0)
+			return code;
+		code = try_candidate(local, &candidate);
+		if (code == 0)
+			local->choice->how = POOL_HOW_NEW;
+		if (code != LOCAL_FULL)
+			return code;
+		code = 0;
+	}
+	return code;
+}
+
+/* Whether the user may have back this address that he had. As try_candidate. */
+static int try_remembered(struct local *local, uint32_t addr)
+{
+	struct choice *choice = local->choice;
+	int code = record_get_lease(local->op->txn, addr, &choice->known);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(local->op, code);
+	if (code < 0 || choice->known.active || choice->known.queue == QUEUE_ASIDE ||
+	    strcmp(choice->known.user, local->op->request->user) != 0 ||
+	    !range_set_find(&local->config->dynamic, addr, NULL))
+		return LOCAL_FULL;
+	code = lease_take(local->op, addr, choice);
+	choice->was_known = true;
+	choice->how = POOL_HOW_STICKY;
+	return code == POOL_E_REFUSED ? LOCAL_FULL : code;
+}
+
+/* Those of the addresses that the user had which are this pool's now, the latest first. */
+static int choose_remembered(struct local *local)
+{
+	const char *user = local->op->request->user;
+	struct key key = key_user_remembered(user, UINT64_MAX, 0);
+	struct store_bytes found;
+	struct store_bytes value;
+	int code;
+
+	if (user[0] == '\0')
+		return LOCAL_FULL;
+	code = store_seek(local->op->txn, key_bytes(&key), &found, &value);
+	for (int i = 0; i < REMEMBERED_TRIES && code == 0; i++) {
+		uint32_t addr;
+
+		if (!key_has_prefix(found, &key, key_user_prefix(user)) || !key_addr(found, &addr))
+			return LOCAL_FULL;
+		code = try_remembered(local, addr);
+		if (code != LOCAL_FULL)
+			return code;
+		code = store_next(local->op->txn, &found, &value);
+	}
+	return code < 0 && code != POOL_E_NOT_FOUND ? op_fail(local->op, code) : LOCAL_FULL;
+}
+
+/* The user's first active lease in this pool at or behind `from`; LOCAL_FULL: no more. */
+static int next_active(struct local *local, uint32_t from, uint32_t *ret_addr,
+		       struct lease_record *ret)
+{
+	const char *user = local->op->request->user;
+	struct key key = key_user_active(user, local->counters->number, from);
+	struct store_bytes found;
+	struct store_bytes value;
+	int code = store_seek(local->op->txn, key_bytes(&key), &found, &value);
+
+	if (code == POOL_E_NOT_FOUND ||
+	    (code == 0 && !key_has_prefix(found, &key, key_user_prefix(user))))
+		return LOCAL_FULL;
+	if (code == 0 && !key_addr(found, ret_addr))
+		code = POOL_E_DAMAGED;
+	if (code == 0)
+		code = record_get_lease(local->op->txn, *ret_addr, ret);
+	return damaged_or(local, code);
+}
+
+/*
+ * Takes back what the user's own dead sessions left in this pool, as far as it matters: for the
+ * limit until it is known whether he has reached it, else so that he finds his address again.
+ */
+static int check_user(struct local *local)
+{
+	uint32_t limit = local->config->max_per_user;
+	uint32_t live = 0;
+	uint32_t from = 0;
+	int code = 0;
+
+	for (uint32_t i = 0; limit > 0 ? live < limit : i < OWN_DEAD_TRIES; i++) {
+		struct lease_record record;
+		uint32_t addr;
+
+		code = next_active(local, from, &addr, &record);
+		if (code != 0)
+			return code == LOCAL_FULL ? 0 : code;
+		if (owner_is_held(&local->op->pool->owners, addr))
+			live++;
+		else if (record.active && (!record.notify || record.module[0] == '\0'))
+			code = lease_reclaim(local->op, addr, &record);
+		if (code < 0)
+			return code;
+		if (addr == UINT32_MAX)
+			return 0;
+		from = addr + 1;
+	}
+	if (limit == 0)
+		return 0;
+	error_set(local->op->error, "the user has %" PRIu32 " live sessions in pool %s, the limit",
+		  live, local->config->name);
+	return POOL_E_REFUSED;
+}
+
+/* Not a reason to refuse, if another pool can serve. */
+static bool is_closed(struct local *local)
+{
+	if (local->config->mode == MODE_OPEN)
+		return false;
+	explain(local, "gives nothing new: its mode is %s", config_mode_name(local->config->mode));
+	error_set(local->op->error, "pool %s gives nothing new (mode %s)", local->config->name,
+		  config_mode_name(local->config->mode));
+	return true;
+}
+
+int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
+{
+	struct local local = { .op = op, .pool = pool, .config = &op->pool->config->pools[pool] };
+	const enum queue queues[] = { QUEUE_TIME, QUEUE_ASIDE };
+	int code;
+
+	local.counters = op_counters(op, pool, false, &code);
+	if (local.counters == NULL)
+		return code;
+	*ret = 0;
+	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
+		uint64_t rest = queues[i] == QUEUE_TIME ? hold_ms(&local) : 0;
+		uint64_t from = rest < op->stamp ? op->stamp - rest + 1 : 0;
+		struct key key;
+		struct store_bytes found;
+		struct store_bytes value;
+
+		key = key_queue(local.counters->number, queues[i], from, 0);
+		code = store_seek(op->txn, key_bytes(&key), &found, &value);
+		while (code == 0 && key_has_prefix(found, &key, key_queue_prefix())) {
+			++*ret;
+			code = store_next(op->txn, &found, &value);
+		}
+		if (code < 0 && code != POOL_E_NOT_FOUND)
+			return op_fail(op, code);
+	}
+	return 0;
+}
+
+static int tell_full(struct local *local)
+{
+	uint64_t resting;
+	int code = local_count_resting(local->op, local->pool, &resting);
+
+	if (code < 0)
+		return code;
+	error_set(local->op->error,
+		  "pool %s is full: %" PRIu64 " of %" PRIu64 " active, %" PRIu64 " at rest",
+		  local->config->name, local->counters->active, local->config->givable.count,
+		  resting);
+	explain(local,
+		"full: %" PRIu64 " of %" PRIu64 " active, %" PRIu64 " at rest, %" PRIu64
+		" reserved",
+		local->counters->active, local->config->givable.count, resting,
+		local->config->givable.count - local->config->dynamic.count);
+	return LOCAL_FULL;
+}
+
+static void tell_found(struct local *local)
+{
+	char text[IP4_TEXT_SIZE];
+	const char *why = "the next by its order, ";
+
+	format_ip4(local->choice->addr, text);
+	if (local->choice->how == POOL_HOW_STICKY)
+		explain(local, "gives %s: the address that the user had", text);
+	else if (!local->choice->was_known)
+		explain(local, "gives %s: never used before (%s%s)", text, why,
+			config_order_name(local->config->order));
+	else
+		explain(local, "gives %s: free again (%s%s)", text, why,
+			config_order_name(local->config->order));
+}
+
+int local_choose(struct op *op, size_t pool, struct choice *choice)
+{
+	struct local local = {
+		.op = op,
+		.pool = pool,
+		.config = &op->pool->config->pools[pool],
+		.choice = choice,
+	};
+	int code;
+
+	*choice = (struct choice){ .pool = pool, .lock_fd = -1 };
+	local.counters = op_counters(op, pool, true, &code);
+	if (local.counters == NULL)
+		return code;
+	if (is_closed(&local))
+		return LOCAL_CLOSED;
+	if (local.config->max_per_user > 0 ||
+	    (local.config->sticky && op->request->user[0] != '\0'))
+		code = check_user(&local);
+	else
+		code = 0;
+	if (code < 0) {
+		explain(&local, "%s", op->error->text);
+		return code;
+	}
+	code = local.config->sticky ? choose_remembered(&local) : LOCAL_FULL;
+	if (code == LOCAL_FULL && local.config->dynamic.count > 0)
+		code = choose_by_order(&local);
+	/* An address at rest goes to its last user rather than to nobody. */
+	if (code == LOCAL_FULL && !local.config->sticky)
+		code = choose_remembered(&local);
+	if (code == LOCAL_FULL)
+		return tell_full(&local);
+	if (code == 0)
+		tell_found(&local);
+	return code;
+}

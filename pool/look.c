@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * look.c - what the operator sees of the store, and the little he may change in it.
+ */
+#include <arpa/inet.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lease.h"
+#include "op.h"
+#include "parse.h"
+
+/* ---- pools by number ----------------------------------------------------------------------------
+ */
+
+/* Names for the numbers in records, also of pools that the configuration no longer has. */
+struct names {
+	struct {
+		uint32_t number;
+		char name[CONFIG_POOL_NAME_MAX + 1];
+	} * entries;
+	size_t n;
+};
+
+static int add_name(struct names *names, struct store_bytes key, uint32_t number)
+{
+	size_t length = key.size - 1;
+	void *grown = realloc(names->entries, (names->n + 1) * sizeof(*names->entries));
+
+	if (grown == NULL)
+		return POOL_E_NO_MEMORY;
+	names->entries = grown;
+	if (length > CONFIG_POOL_NAME_MAX)
+		return POOL_E_DAMAGED;
+	names->entries[names->n].number = number;
+	memcpy(names->entries[names->n].name, (const char *)key.data + 1, length);
+	names->entries[names->n].name[length] = '\0';
+	names->n++;
+	return 0;
+}
+
+static int read_names(struct op *op, struct names *ret)
+{
+	struct key key = key_pool("");
+	struct store_bytes found;
+	struct store_bytes value;
+	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+
+	*ret = (struct names){ 0 };
+	while (code == 0 && key_has_prefix(found, &key, 1)) {
+		struct pool_counters counters;
+
+		code = record_decode_pool(value, &counters);
+		if (code == 0 && found.size > 1)
+			code = add_name(ret, found, counters.number);
+		if (code < 0)
+			return op_fail(op, code);
+		code = store_next(op->txn, &found, &value);
+	}
+	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+}
+
+static const char *name_of(const struct names *names, uint32_t number)
+{
+	for (size_t i = 0; i < names->n; i++) {
+		if (names->entries[i].number == number)
+			return names->entries[i].name;
+	}
+	return "";
+}
+
+/* ---- records ------------------------------------------------------------------------------------
+ */
+
+/* Store time to wall clock, by what both say now. */
+static int64_t wall_time(const struct op *op, uint64_t stamp)
+{
+	if (stamp == UINT64_MAX)
+		return INT64_MAX;
+	return op->now_sec + ((int64_t)stamp - (int64_t)op->stamp + 999) / 1000;
+}
+
+static void describe(const struct op *op, uint32_t addr, const struct lease_record *record,
+		     const char *pool, struct pool_record *ret)
+{
+	uint64_t rest_end = lease_rest_end(op, addr, record);
+
+	*ret = (struct pool_record){
+		.addr_be = htonl(addr),
+		.state = record->active  ? POOL_STATE_ACTIVE
+			 : rest_end != 0 ? POOL_STATE_HELD
+					 : POOL_STATE_REMEMBERED,
+		.pool = pool,
+		.user = record->user,
+		.port = record->port,
+		.module = record->module,
+		.since_sec = record->since_sec,
+		.expires_sec = rest_end != 0 ? wall_time(op, rest_end) : 0,
+		.pid = record->active ? record->pid : 0,
+		.seen_ms = record->active ? (int64_t)record->since_ms - CLOCK_OFFSET_MS : 0,
+		.id = record->id,
+	};
+}
+
+static bool fits(const struct pool_filter *filter, const struct pool_record *record)
+{
+	if (filter == NULL)
+		return record->state == POOL_STATE_ACTIVE;
+	if (!filter->all && record->state != POOL_STATE_ACTIVE)
+		return false;
+	if (filter->addr_be != 0 && record->addr_be != filter->addr_be)
+		return false;
+	if (filter->pool != NULL && strcmp(filter->pool, record->pool) != 0)
+		return false;
+	return filter->user_glob == NULL || fnmatch(filter->user_glob, record->user, 0) == 0;
+}
+
+static int walk(struct op *op, const struct names *names, const struct pool_filter *filter,
+		int (*each)(void *context, const struct pool_record *record), void *context)
+{
+	struct key key = key_lease(filter != NULL ? ntohl(filter->addr_be) : 0);
+	struct store_bytes found;
+	struct store_bytes value;
+	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+
+	while (code == 0 && key_has_prefix(found, &key, 1)) {
+		struct lease_record record;
+		struct pool_record seen;
+		uint32_t addr;
+
+		code = key_addr(found, &addr) ? record_decode_lease(value, &record)
+					      : POOL_E_DAMAGED;
+		if (code < 0)
+			return op_fail(op, code);
+		describe(op, addr, &record, name_of(names, record.pool), &seen);
+		if (fits(filter, &seen)) {
+			code = each(context, &seen);
+			if (code != 0)
+				return code;
+		}
+		if (filter != NULL && filter->addr_be != 0)
+			return 0;
+		code = store_next(op->txn, &found, &value);
+	}
+	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+}
+
+int pool_walk(struct pool *pool, const struct pool_filter *filter,
+	      int (*each)(void *context, const struct pool_record *record), void *context,
+	      struct error *why)
+{
+	struct names names = { 0 };
+	struct op op;
+	int code = op_begin(&op, pool, false, why);
+
+	if (code < 0)
+		return code;
+	code = read_names(&op, &names);
+	if (code == 0)
+		code = walk(&op, &names, filter, each, context);
+	free(names.entries);
+	op_done(&op);
+	return code;
+}
+
+int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_record,
+		bool *ret_alive, struct error *why)
+{
+	uint32_t addr = ntohl(addr_be);
+	struct names names = { 0 };
+	struct op op;
+	int code = op_begin(&op, pool, false, why);
+
+	if (code < 0)
+		return code;
+	code = record_get_lease(op.txn, addr, &pool->looked_up);
+	if (code == POOL_E_NOT_FOUND)
+		error_set(why, "no lease for this address");
+	else if (code < 0)
+		op_fail(&op, code);
+	else
+		code = read_names(&op, &names);
+	if (code == 0) {
+		snprintf(pool->looked_up_pool, sizeof(pool->looked_up_pool), "%s",
+			 name_of(&names, pool->looked_up.pool));
+		describe(&op, addr, &pool->looked_up, pool->looked_up_pool, ret_record);
+		*ret_alive = pool->looked_up.active && owner_is_held(&pool->owners, addr);
+	}
+	free(names.entries);
+	op_done(&op);
+	return code;
+}
+
+/* ---- statistics ---------------------------------------------------------------------------------
+ */
+
+/* One address of the registry, for the pool that has it now. */
+static void count_record(struct op *op, uint32_t addr, const struct lease_record *record,
+			 struct pool_stats *stats)
+{
+	size_t pool = lease_dynamic_pool(op, addr);
+	size_t owner = record->active ? op_pool_by_number(op, record->pool, addr) : CONFIG_NO_POOL;
+
+	if (owner != CONFIG_NO_POOL)
+		stats[owner].active++;
+	if (pool == CONFIG_NO_POOL)
+		return;
+	if (record->active) {
+		stats[pool].free--;
+	} else if (lease_is_resting(op, addr, record)) {
+		stats[pool].held++;
+		stats[pool].free--;
+	}
+}
+
+static int count_records(struct op *op, struct pool_stats *stats)
+{
+	struct key key = key_lease(0);
+	struct store_bytes found;
+	struct store_bytes value;
+	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+
+	while (code == 0 && key_has_prefix(found, &key, 1)) {
+		struct lease_record record;
+		uint32_t addr;
+
+		code = key_addr(found, &addr) ? record_decode_lease(value, &record)
+					      : POOL_E_DAMAGED;
+		if (code < 0)
+			return op_fail(op, code);
+		count_record(op, addr, &record, stats);
+		code = store_next(op->txn, &found, &value);
+	}
+	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+}
+
+static int copy_counters(struct op *op, struct pool_stats *stats)
+{
+	for (size_t i = 0; i < op->pool->config->n_pools; i++) {
+		struct pool_counters counters;
+		int code = record_get_pool(op->txn, op_pool_name(op, i), &counters);
+
+		if (code == POOL_E_NOT_FOUND)
+			continue;
+		if (code < 0)
+			return op_fail(op, code);
+		stats[i].peak = counters.peak;
+		stats[i].grants = counters.grants;
+		stats[i].refusals = counters.refusals;
+		stats[i].reclaims = counters.reclaims;
+	}
+	return 0;
+}
+
+static void begin_stats(const struct config_pool *config, struct pool_stats *ret)
+{
+	*ret = (struct pool_stats){
+		.config = config,
+		.size = config->givable.count,
+		.reserved = config->givable.count - config->dynamic.count,
+		.free = config->dynamic.count,
+	};
+}
+
+static void end_stats(struct pool_stats *stats)
+{
+	if (stats->config->mode != MODE_OPEN)
+		stats->free = 0;
+	if (stats->size > 0)
+		stats->utilisation = (double)stats->active * 100 / (double)stats->size;
+}
+
+int pool_stats(struct pool *pool, struct pool_stats *ret, struct error *why)
+{
+	const struct config *config = pool->config;
+	struct op op;
+	int code;
+
+	for (size_t i = 0; i < config->n_pools; i++)
+		begin_stats(&config->pools[i], &ret[i]);
+	code = op_begin(&op, pool, false, why);
+	if (code == 0) {
+		code = copy_counters(&op, ret);
+		if (code == 0)
+			code = count_records(&op, ret);
+		op_done(&op);
+	}
+	for (size_t i = 0; i < config->n_pools; i++)
+		end_stats(&ret[i]);
+	return code == POOL_E_NOT_FOUND ? 0 : code;
+}
+
+/* ---- changing -----------------------------------------------------------------------------------
+ */
+
+static int forget(struct op *op, uint32_t addr)
+{
+	struct lease_record record;
+	char text[IP4_TEXT_SIZE];
+	int code = record_get_lease(op->txn, addr, &record);
+
+	if (code == POOL_E_NOT_FOUND)
+		error_set(op->error, "nothing is known of %s", format_ip4(addr, text));
+	else if (code < 0)
+		op_fail(op, code);
+	if (code < 0)
+		return code;
+	if (record.active && owner_is_held(&op->pool->owners, addr)) {
+		error_set(op->error, "%s belongs to a live session", format_ip4(addr, text));
+		return POOL_E_NOT_OWNER;
+	}
+	return record.active ? lease_reclaim(op, addr, &record) : lease_forget(op, addr, &record);
+}
+
+int pool_forget(struct pool *pool, uint32_t addr_be, struct error *why)
+{
+	struct op op;
+	int code = op_begin(&op, pool, true, why);
+
+	if (code < 0)
+		return code;
+	code = forget(&op, ntohl(addr_be));
+	if (code == 0)
+		code = op_commit(&op);
+	op_done(&op);
+	return code;
+}

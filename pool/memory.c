@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "directory.h"
+#include "lease.h"
+
+/* What one call brings up to date; what is left waits for the next one. */
+#define FLUSH_MAX 4096
+#define MEMORY_MAP_BYTES (SIZE_MAX > UINT32_MAX ? UINT64_C(16) << 30 : UINT64_C(256) << 20)
+
+static int open_memory(const struct pool *pool, bool create, struct store **ret,
+		       struct error *error)
+{
+	char path[PATH_MAX];
+	struct store_options options = {
+		.path = path,
+		.kind = MEMORY_KIND,
+		.version = MEMORY_VERSION,
+		.map_bytes = MEMORY_MAP_BYTES,
+		.synced = true,
+		.create = create,
+	};
+	int n = snprintf(path, sizeof(path), "%s/" MEMORY_FILE, pool->config->state_dir);
+
+	if (n < 0 || (size_t)n >= sizeof(path)) {
+		error_set(error, "state_dir: the path is too long");
+		return POOL_E_SYSTEM;
+	}
+	return store_open(ret, &options, error);
+}
+
+/*
+ * When the address's rest began, as far as we know: a lease that was never seen to end lived until
+ * the machine went down. Without a rest only the order matters, and there the older date does.
+ */
+static uint64_t released_at(const struct op *op, size_t pool, const struct memory_record *memory)
+{
+	int64_t ago_sec = op->now_sec - memory->since_sec;
+
+	if (!memory->released && op->pool->config->pools[pool].hold_sec > 0)
+		return op->stamp;
+	if (ago_sec < 0 || ago_sec > CLOCK_OFFSET_MS / 4000)
+		return op->stamp;
+	return op->stamp - (uint64_t)ago_sec * 1000;
+}
+
+static int import_one(struct op *op, uint32_t addr, const struct memory_record *memory)
+{
+	size_t pool = lease_dynamic_pool(op, addr);
+	struct lease_record record = {
+		.id = op->pool->env.random(op->pool->env.context),
+		.since_sec = memory->since_sec,
+	};
+
+	if (pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky)
+		return 0;
+	record.since_ms = released_at(op, pool, memory);
+	memcpy(record.user, memory->user, sizeof(record.user));
+	return lease_enqueue(op, pool, QUEUE_TIME, addr, &record);
+}
+
+static int import_all(struct op *op, struct store_txn *txn)
+{
+	struct key key = key_memory(0);
+	struct store_bytes found;
+	struct store_bytes value;
+	int code = store_seek(txn, key_bytes(&key), &found, &value);
+
+	while (code == 0 && key_has_prefix(found, &key, 1)) {
+		struct memory_record memory;
+		uint32_t addr;
+
+		if (key_addr(found, &addr) && record_decode_memory(value, &memory) == 0) {
+			code = import_one(op, addr, &memory);
+			if (code < 0)
+				return code;
+		}
+		code = store_next(txn, &found, &value);
+	}
+	return 0;
+}
+
+int memory_import(struct op *op)
+{
+	struct error error = { "" };
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+	int code = open_memory(op->pool, false, &store, &error);
+	bool failed;
+
+	if (code == 0)
+		code = store_begin(store, false, &txn, NULL, &error);
+	failed = code < 0 && code != POOL_E_NOT_FOUND;
+	if (failed)
+		op_note(op, POOL_EVENT_WARNING, 0, CONFIG_NO_POOL, NULL, error.text);
+	code = txn == NULL ? 0 : import_all(op, txn);
+	store_abort(&txn);
+	store_close(&store);
+	return code;
+}
+
+/* One address whose memory is not what it should be. */
+struct change {
+	uint32_t addr;
+	uint64_t id;
+	bool forget;
+	struct memory_record memory;
+};
+
+static int collect_one(struct op *op, uint32_t addr, struct change *ret)
+{
+	struct lease_record record;
+	int code = record_get_lease(op->txn, addr, &record);
+
+	*ret = (struct change){ .addr = addr };
+	if (code == POOL_E_NOT_FOUND || (code == 0 && record.user[0] == '\0')) {
+		ret->forget = true;
+		return 0;
+	}
+	if (code < 0)
+		return op_fail(op, code);
+	ret->memory.released = !record.active;
+	ret->memory.since_sec = record.since_sec;
+	memcpy(ret->memory.user, record.user, sizeof(ret->memory.user));
+	return 0;
+}
+
+static int collect(struct op *op, struct change *changes, size_t *ret_n)
+{
+	struct key key = key_dirty(0);
+	struct store_bytes found;
+	struct store_bytes value;
+	size_t n = 0;
+	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+
+	while (code == 0 && key_has_prefix(found, &key, 1) && n < FLUSH_MAX) {
+		uint32_t addr;
+
+		if (!key_addr(found, &addr) || value.size != sizeof(changes[n].id))
+			return op_fail(op, POOL_E_DAMAGED);
+		code = collect_one(op, addr, &changes[n]);
+		if (code < 0)
+			return code;
+		memcpy(&changes[n++].id, value.data, value.size);
+		code = store_next(op->txn, &found, &value);
+	}
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(op, code);
+	*ret_n = n;
+	return 0;
+}
+
+static int write_changes(struct store_txn *txn, const struct change *changes, size_t n)
+{
+	int code = 0;
+
+	for (size_t i = 0; i < n && code == 0; i++) {
+		struct key key = key_memory(changes[i].addr);
+
+		if (changes[i].forget)
+			code = record_delete(txn, &key);
+		else
+			code = record_put_memory(txn, changes[i].addr, &changes[i].memory);
+	}
+	return code;
+}
+
+static int flush(const struct pool *pool, const struct change *changes, size_t n,
+		 struct error *error)
+{
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+	int code = open_memory(pool, true, &store, error);
+
+	if (code == 0)
+		code = store_begin(store, true, &txn, NULL, error);
+	if (code == 0) {
+		code = write_changes(txn, changes, n);
+		if (code < 0)
+			error_set(error, "%s/" MEMORY_FILE ": %s", pool->config->state_dir,
+				  store_txn_problem(txn));
+	}
+	if (code == 0)
+		code = store_commit(&txn, error);
+	store_abort(&txn);
+	store_close(&store);
+	return code;
+}
+
+/* What has changed again in the meantime stays noted. */
+static int settle(struct op *op, const struct change *changes, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct key key = key_dirty(changes[i].addr);
+		struct store_bytes value;
+		int code = store_get(op->txn, key_bytes(&key), &value);
+
+		if (code == 0 && value.size == sizeof(changes[i].id) &&
+		    memcmp(value.data, &changes[i].id, value.size) == 0)
+			code = record_delete(op->txn, &key);
+		if (code < 0 && code != POOL_E_NOT_FOUND)
+			return op_fail(op, code);
+	}
+	return op_commit(op);
+}
+
+/* One process at a time is enough; the others' notes are in the same store. */
+static int lock_state(const struct pool *pool, int *ret_fd, struct error *error)
+{
+	int fd;
+	int code = directory_open(pool->config->state_dir, true, &fd, error);
+
+	if (code < 0)
+		return code;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		*ret_fd = fd;
+		return 0;
+	}
+	if (errno != EWOULDBLOCK)
+		error_set_errno(error, errno, "cannot lock %s", pool->config->state_dir);
+	code = errno == EWOULDBLOCK ? POOL_E_REFUSED : POOL_E_SYSTEM;
+	close(fd);
+	return code;
+}
+
+static int maintain(struct op *op, struct change *changes, struct error *error)
+{
+	size_t n = 0;
+	int lock_fd;
+	int code = collect(op, changes, &n);
+
+	op_abort_txn(op);
+	if (code < 0 || n == 0)
+		return code;
+	code = lock_state(op->pool, &lock_fd, error);
+	if (code < 0)
+		return code == POOL_E_REFUSED ? 0 : code;
+	code = flush(op->pool, changes, n, error);
+	close(lock_fd);
+	if (code == 0)
+		code = op_begin_txn(op, true);
+	return code == 0 ? settle(op, changes, n) : code;
+}
+
+int pool_maintain(struct pool *pool, struct error *error)
+{
+	struct change *changes;
+	struct op op;
+	int code = op_begin(&op, pool, false, error);
+
+	if (code < 0)
+		return code == POOL_E_NOT_FOUND ? 0 : code;
+	changes = malloc(FLUSH_MAX * sizeof(*changes));
+	if (changes == NULL) {
+		error_set(error, "out of memory");
+		code = POOL_E_NO_MEMORY;
+	} else {
+		code = maintain(&op, changes, error);
+	}
+	free(changes);
+	op_done(&op);
+	return code;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * memory.h - what outlives a reboot: who had which address last. Internal to pool/.
+ */
+#ifndef RASIP_MEMORY_H
+#define RASIP_MEMORY_H
+
+#include "op.h"
+
+/* Takes what the memory store has into a fresh lease store, in op's write transaction. A memory
+ * store that cannot be read is an event, not a failure: the users get addresses, only not their old
+ * ones. */
+int memory_import(struct op *op);
+
+#endif

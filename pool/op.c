@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+#include "op.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include "directory.h"
+#include "memory.h"
+
+#define MAP_BYTES_MIN (UINT64_C(256) << 20)
+#define MAP_BYTES_PER_ADDRESS 1024
+#if SIZE_MAX > UINT32_MAX
+#define MAP_BYTES_MAX (UINT64_C(64) << 30)
+#else
+#define MAP_BYTES_MAX (UINT64_C(512) << 20)
+#endif
+
+static uint64_t map_bytes(const struct config *config)
+{
+	uint64_t bytes = MAP_BYTES_MIN;
+
+	for (size_t i = 0; i < config->n_pools; i++)
+		bytes += config->pools[i].ranges.count * MAP_BYTES_PER_ADDRESS;
+	return bytes < MAP_BYTES_MAX ? bytes : MAP_BYTES_MAX;
+}
+
+static bool read_boot_id(char id[static 40])
+{
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, id, 39);
+	close(fd);
+	id[n > 0 ? n : 0] = '\0';
+	id[strcspn(id, "\n")] = '\0';
+	return n > 0;
+}
+
+/*
+ * Leases are not synced, so after a crash of the machine a store on a real disk may be anything.
+ * There, its name carries the boot that it belongs to; a tmpfs is empty after a boot anyway.
+ */
+static int leases_path(struct pool *pool, char *path, size_t size, struct error *error)
+{
+	const char *dir = pool->config->runtime_dir;
+	struct statfs fs;
+	char boot[40];
+	int n;
+
+	if (fstatfs(pool->runtime_fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC && read_boot_id(boot))
+		n = snprintf(path, size, "%s/leases-%.8s.mdb", dir, boot);
+	else
+		n = snprintf(path, size, "%s/" LEASES_FILE, dir);
+	if (n > 0 && (size_t)n < size)
+		return 0;
+	error_set(error, "runtime_dir: the path is too long");
+	return POOL_E_SYSTEM;
+}
+
+static int open_leases(struct pool *pool, bool create, struct error *error)
+{
+	char path[PATH_MAX];
+	struct store_options options = {
+		.path = path,
+		.kind = LEASES_KIND,
+		.version = LEASES_VERSION,
+		.map_bytes = map_bytes(pool->config),
+		.create = create,
+	};
+	int code = leases_path(pool, path, sizeof(path), error);
+
+	return code < 0 ? code : store_open(&pool->leases, &options, error);
+}
+
+static int open_all(struct pool *pool, bool create, struct error *error)
+{
+	int code = 0;
+
+	/* A fork went by: what is open belongs to the other process. */
+	if (pool->leases != NULL && store_pid(pool->leases) != getpid())
+		store_forget(&pool->leases);
+	if (pool->runtime_fd < 0)
+		code = directory_open(pool->config->runtime_dir, create, &pool->runtime_fd, error);
+	if (code == 0 && pool->owners.runtime_fd < 0)
+		owner_dir_open(pool->runtime_fd, &pool->owners);
+	if (code == 0 && pool->leases == NULL)
+		code = open_leases(pool, create, error);
+	if (code < 0)
+		pool_rest(pool);
+	return code;
+}
+
+int op_begin_txn(struct op *op, bool write)
+{
+	bool fresh;
+	int code = store_begin(op->pool->leases, write, &op->txn, &fresh, op->error);
+
+	if (code < 0)
+		return code;
+	op->write = write;
+	op->now_ms = op->pool->env.boot_ms(op->pool->env.context);
+	op->now_sec = op->pool->env.unix_sec(op->pool->env.context);
+	op->stamp = (uint64_t)(op->now_ms + CLOCK_OFFSET_MS);
+	if (write && fresh)
+		code = memory_import(op);
+	if (code < 0)
+		op_abort_txn(op);
+	return code;
+}
+
+int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
+{
+	int code;
+
+	*op = (struct op){ .pool = pool, .error = error };
+	op->counters = calloc(pool->config->n_pools, sizeof(*op->counters));
+	if (op->counters == NULL) {
+		error_set(error, "out of memory");
+		return POOL_E_NO_MEMORY;
+	}
+	code = open_all(pool, create, error);
+	if (code < 0)
+		op_done(op);
+	return code;
+}
+
+int op_begin(struct op *op, struct pool *pool, bool write, struct error *error)
+{
+	int code = op_open(op, pool, write, error);
+
+	if (code == 0) {
+		code = op_begin_txn(op, write);
+		if (code < 0)
+			op_done(op);
+	}
+	return code;
+}
+
+void op_abort_txn(struct op *op)
+{
+	store_abort(&op->txn);
+	memset(op->counters, 0, op->pool->config->n_pools * sizeof(*op->counters));
+	op->n_events = 0;
+}
+
+static int write_counters(struct op *op)
+{
+	for (size_t i = 0; i < op->pool->config->n_pools; i++) {
+		int code;
+
+		if (!op->counters[i].changed)
+			continue;
+		code = record_put_pool(op->txn, op_pool_name(op, i), &op->counters[i].now);
+		if (code < 0)
+			return op_fail(op, code);
+	}
+	return 0;
+}
+
+static void tell(struct op *op)
+{
+	const struct pool_env *env = &op->pool->env;
+
+	for (size_t i = 0; env->observe != NULL && i < op->n_events; i++) {
+		const struct op_event *event = &op->events[i];
+
+		env->observe(env->context, &(struct pool_event){
+						   .kind = event->kind,
+						   .addr_be = htonl(event->addr),
+						   .pool = event->pool,
+						   .user = event->user,
+						   .port = event->port,
+						   .module = event->module,
+						   .notify = event->notify,
+						   .pid = event->pid,
+						   .how = event->how,
+						   .text = event->text,
+					   });
+	}
+	op->n_events = 0;
+}
+
+int op_commit(struct op *op)
+{
+	int code = op->write ? write_counters(op) : 0;
+
+	if (code < 0) {
+		op_abort_txn(op);
+		return code;
+	}
+	code = store_commit(&op->txn, op->error);
+	if (code < 0)
+		op->n_events = 0;
+	memset(op->counters, 0, op->pool->config->n_pools * sizeof(*op->counters));
+	tell(op);
+	return code;
+}
+
+void op_done(struct op *op)
+{
+	store_abort(&op->txn);
+	if (op->have_in_use)
+		in_use_done(&op->in_use);
+	free(op->counters);
+	free(op->events);
+	*op = (struct op){ 0 };
+}
+
+int op_fail(struct op *op, int code)
+{
+	if (code == POOL_E_DAMAGED)
+		error_set(op->error,
+			  "the lease store in %s holds a record that makes no sense: move it "
+			  "away once no session uses it",
+			  op->pool->config->runtime_dir);
+	else
+		error_set(op->error, "the lease store in %s: %s", op->pool->config->runtime_dir,
+			  store_txn_problem(op->txn));
+	return code;
+}
+
+const char *op_pool_name(const struct op *op, size_t pool)
+{
+	return pool == CONFIG_NO_POOL ? "" : op->pool->config->pools[pool].name;
+}
+
+/* Numbers are given in order of first use; the nameless record counts them. */
+static int make_counters(struct op *op, struct pool_counters *ret)
+{
+	struct pool_counters numbers = { 0 };
+	int code = record_get_pool(op->txn, "", &numbers);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return code;
+	numbers.number++;
+	if (op->write) {
+		code = record_put_pool(op->txn, "", &numbers);
+		if (code < 0)
+			return code;
+	}
+	*ret = (struct pool_counters){
+		.number = numbers.number,
+		.layout = op->pool->layout,
+		.key = op->pool->env.random(op->pool->env.context),
+	};
+	return 0;
+}
+
+struct pool_counters *op_counters(struct op *op, size_t pool, bool change, int *ret_code)
+{
+	struct op_counters *counters = &op->counters[pool];
+	int code = 0;
+
+	if (!counters->loaded) {
+		code = record_get_pool(op->txn, op_pool_name(op, pool), &counters->now);
+		if (code == POOL_E_NOT_FOUND)
+			code = make_counters(op, &counters->now);
+		if (code < 0) {
+			*ret_code = op_fail(op, code);
+			return NULL;
+		}
+		/* Indexes mean other addresses now: begin again, and pass over what is known. */
+		if (counters->now.layout != op->pool->layout) {
+			counters->now.layout = op->pool->layout;
+			counters->now.position = 0;
+		}
+		counters->loaded = true;
+		counters->changed = false;
+	}
+	counters->changed |= change;
+	return &counters->now;
+}
+
+static bool has_number(struct op *op, size_t pool, uint32_t number)
+{
+	int code;
+	const struct pool_counters *counters = op_counters(op, pool, false, &code);
+
+	return counters != NULL && counters->number == number;
+}
+
+size_t op_pool_by_number(struct op *op, uint32_t number, uint32_t addr)
+{
+	size_t likely = config_pool_of(op->pool->config, addr);
+
+	if (number == POOL_NUMBER_NONE)
+		return CONFIG_NO_POOL;
+	if (likely != CONFIG_NO_POOL && has_number(op, likely, number))
+		return likely;
+	for (size_t i = 0; i < op->pool->config->n_pools; i++) {
+		if (has_number(op, i, number))
+			return i;
+	}
+	return CONFIG_NO_POOL;
+}
+
+void op_note(struct op *op, enum pool_event_kind kind, uint32_t addr, size_t pool,
+	     const struct lease_record *record, const char *text)
+{
+	struct op_event *event;
+	struct op_event *grown;
+
+	if (op->rehearsal || op->pool->env.observe == NULL)
+		return;
+	grown = realloc(op->events, (op->n_events + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return; /* the lease matters more than the line in the log */
+	op->events = grown;
+	event = &op->events[op->n_events++];
+	*event = (struct op_event){ .kind = kind, .addr = addr };
+	snprintf(event->pool, sizeof(event->pool), "%s", op_pool_name(op, pool));
+	snprintf(event->text, sizeof(event->text), "%s", text);
+	if (record == NULL)
+		return;
+	event->how = record->how;
+	event->notify = record->notify;
+	event->pid = record->pid;
+	memcpy(event->user, record->user, sizeof(event->user));
+	memcpy(event->port, record->port, sizeof(event->port));
+	memcpy(event->module, record->module, sizeof(event->module));
+}
+
+void op_read_in_use(struct op *op)
+{
+	if (op->have_in_use || op->pool->env.in_use != NULL)
+		return;
+	in_use_init(&op->in_use);
+	op->have_in_use = true;
+}
+
+bool op_in_use(struct op *op, uint32_t addr)
+{
+	const struct pool_env *env = &op->pool->env;
+
+	if (env->in_use != NULL)
+		return env->in_use(env->context, htonl(addr));
+	op_read_in_use(op);
+	return in_use_has(&op->in_use, addr);
+}

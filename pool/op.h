@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * op.h - one operation on the lease store: a transaction, the time it happens at, the pools'
+ * counters it touches and the events it will tell of once it is committed. Internal to pool/.
+ */
+#ifndef RASIP_OP_H
+#define RASIP_OP_H
+
+#include "in_use.h"
+#include "owner.h"
+#include "pool.h"
+#include "record.h"
+#include "store.h"
+
+struct pool {
+	const struct config *config;
+	struct pool_env env; /* every member set but `observe` and `in_use` */
+	uint64_t layout; /* hash of what decides which addresses a pool gives, and in which order */
+	int runtime_fd;  /* -1: not open */
+	struct owner_dir owners;
+	struct store *leases;          /* NULL: not open */
+	struct lease_record looked_up; /* what pool_lookup's strings point into */
+	char looked_up_pool[CONFIG_POOL_NAME_MAX + 1];
+};
+
+/* A pool's counters as this operation sees and changes them. */
+struct op_counters {
+	bool loaded;
+	bool changed;
+	struct pool_counters now;
+};
+
+struct op_event {
+	enum pool_event_kind kind;
+	uint32_t addr;
+	enum pool_how how;
+	bool notify;
+	pid_t pid;
+	char pool[CONFIG_POOL_NAME_MAX + 1];
+	char user[POOL_USER_MAX + 1];
+	char port[POOL_PORT_MAX + 1];
+	char module[POOL_MODULE_MAX + 1];
+	char text[256];
+};
+
+struct op {
+	struct pool *pool;
+	struct store_txn *txn;
+	bool write;
+	bool rehearsal; /* explain: takes no lock, is never committed */
+	int64_t now_ms;
+	int64_t now_sec;
+	uint64_t stamp; /* now_ms + CLOCK_OFFSET_MS, as records hold it */
+	bool have_in_use;
+	struct in_use in_use;
+	const struct pool_request *request; /* acquire and record only */
+	struct pool_explanation *trace;     /* explain only */
+	struct op_counters *counters;       /* config->n_pools of them */
+	struct op_event *events;
+	size_t n_events;
+	struct error *error;
+};
+
+/*
+ * Starts an operation without a transaction: opens what is not open and, with `create`, makes what
+ * is missing. On an error nothing is left to end.
+ */
+int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
+	__attribute__((warn_unused_result));
+
+/*
+ * op_open and op_begin_txn. A write operation makes what is missing. In a fresh store, what the
+ * memory store remembers is taken in.
+ */
+int op_begin(struct op *op, struct pool *pool, bool write, struct error *error)
+	__attribute__((warn_unused_result));
+
+/* Begins a transaction (the operation must have none) and reads the clocks. On an error the
+ * operation is still to be ended by op_done(). */
+int op_begin_txn(struct op *op, bool write) __attribute__((warn_unused_result));
+
+/* Ends the transaction and forgets counters and events. */
+void op_abort_txn(struct op *op);
+
+/* Writes the counters, commits and tells the observer. On an error nothing has happened. */
+int op_commit(struct op *op) __attribute__((warn_unused_result));
+
+/* Frees everything; aborts what has not been committed. */
+void op_done(struct op *op);
+
+/* The counters of a pool of the configuration, made if the store has none; marks them changed if
+ * `change`. NULL, with op->error set and *ret_code, if they cannot be read. */
+struct pool_counters *op_counters(struct op *op, size_t pool, bool change, int *ret_code);
+
+/* The index in the configuration of the pool with this number in the store, which an address's
+ * record names, or CONFIG_NO_POOL. Most often it is the pool that has the address now. */
+size_t op_pool_by_number(struct op *op, uint32_t number, uint32_t addr);
+
+/* Notes an event to be told after the commit; strings of `record` are copied. */
+void op_note(struct op *op, enum pool_event_kind kind, uint32_t addr, size_t pool,
+	     const struct lease_record *record, const char *text);
+
+/* Sets op->error from the transaction's failure and returns `code`. */
+int op_fail(struct op *op, int code);
+
+/* Whether an interface of this machine, or its peer, has the address. The table of addresses is
+ * read by op_read_in_use(), or else by the first question. */
+void op_read_in_use(struct op *op);
+bool op_in_use(struct op *op, uint32_t addr);
+
+/* The name of a pool of the configuration; "" for CONFIG_NO_POOL. */
+const char *op_pool_name(const struct op *op, size_t pool);
+
+#endif

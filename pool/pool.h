@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.h - addresses for sessions: acquire, release, explain, look.
+ *
+ * Model. A struct pool is one process's view of all pools of one configuration and of the lease
+ * store that every process with the same runtime_dir shares. The store is the registry of every
+ * address that a live session has: dynamic leases, reservations, addresses that pppd brought
+ * along, addresses from foreign modules. One address, one live session: the store's key makes the
+ * second one fail, and the owner's kernel lock makes sure of it.
+ *
+ * Ownership. A lease belongs to whoever holds the open-file-description lock whose descriptor
+ * is in struct pool_lease. It survives fork (both sides then hold it), ends with its last holder,
+ * and a lease whose lock nobody holds is dead: the next process that needs the address, its user's
+ * place or the pool's room takes it back. Nothing else ever takes a lease away.
+ *
+ * Processes and forks. Any number of processes may use one store at the same time. The store is
+ * opened when a function needs it; pool_rest() closes it, and it must be closed (pool_rest) before
+ * a fork whose child or parent goes on to use this pool. pppd's plugin rests after every call.
+ * Not thread-safe: one thread uses one struct pool at a time, and a process opens one struct
+ * pool for a runtime_dir at a time.
+ *
+ * Blocking. Functions block on the store's writer lock (tens of microseconds a holder; a process
+ * that was stopped inside a transaction holds up everybody) and on the disk only in
+ * pool_maintain(). No function retries, sleeps or waits for another session.
+ *
+ * Addresses in this interface are in network byte order (`addr_be`), times are Unix seconds.
+ *
+ *	struct pool *pool;
+ *	struct pool_lease lease = POOL_LEASE_NONE;
+ *	struct error why;
+ *
+ *	if (pool_open(&pool, config, NULL, &why) < 0)
+ *		...
+ *	if (pool_acquire(pool, &(struct pool_request){ .user = "alice", .port = "ttyS0" },
+ *			 &lease, &why) < 0)
+ *		refuse(why.text);
+ *	...
+ *	pool_release(pool, &lease, &why);
+ *	pool_close(&pool);
+ */
+#ifndef RASIP_POOL_H
+#define RASIP_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "error.h"
+
+#define POOL_USER_MAX 255 /* bytes; pppd's own limit */
+#define POOL_PORT_MAX 63  /* bytes; longer port names are cut */
+#define POOL_MODULE_MAX 63
+
+struct pool;
+
+/* Where a lease's address came from. */
+enum pool_how {
+	POOL_HOW_NONE,
+	POOL_HOW_NEW,         /* never used before, or by the pool's order */
+	POOL_HOW_STICKY,      /* the address the user had */
+	POOL_HOW_RESERVATION, /* assign rule */
+	POOL_HOW_CANDIDATE,   /* pppd had it already */
+	POOL_HOW_MODULE,      /* a foreign module chose it */
+};
+
+enum pool_event_kind {
+	POOL_EVENT_GRANT,
+	POOL_EVENT_RELEASE,
+	POOL_EVENT_RECLAIM, /* a dead process's lease was taken back */
+	POOL_EVENT_REFUSAL,
+	POOL_EVENT_CONFLICT, /* an address was passed over: in use on this machine */
+	POOL_EVENT_ALARM_ON, /* a pool's active leases reached its `alarm` */
+	POOL_EVENT_ALARM_OFF,
+	POOL_EVENT_WARNING, /* something is wrong that costs nobody his address; in words */
+};
+
+/* What happened, told once, after it is in the store. Strings live until the observer returns. */
+struct pool_event {
+	enum pool_event_kind kind;
+	uint32_t addr_be; /* 0 where there is none */
+	const char *pool; /* "" where there is none */
+	const char *user; /* bytes as the peer sent them: quote before showing */
+	const char *port;
+	const char *module; /* "" for the built-in pool */
+	bool notify;        /* RECLAIM: the module had asked to be told of the release (RA-54) */
+	pid_t pid;          /* the session's */
+	enum pool_how how;  /* GRANT */
+	const char *text;   /* REFUSAL, CONFLICT, ALARM, WARNING: in words; else "" */
+};
+
+/* Everything that comes from outside; NULL members, or a NULL pointer to it, mean the real thing.
+ */
+struct pool_env {
+	int64_t (*boot_ms)(void *context);  /* CLOCK_BOOTTIME, ms: the same for all processes */
+	int64_t (*unix_sec)(void *context); /* wall clock */
+	uint64_t (*random)(void *context);  /* 64 unpredictable bits */
+	void (*observe)(void *context, const struct pool_event *event); /* NULL: nobody watches */
+	bool (*in_use)(void *context, uint32_t addr_be); /* on this machine; NULL: ask the kernel */
+	void *context;
+};
+
+/*
+ * Makes a view of `config`, which must outlive it. Touches nothing: directories and stores are
+ * opened, and made where they are missing, by the first call that needs them.
+ * Returns 0 or POOL_E_NO_MEMORY.
+ */
+int pool_open(struct pool **ret, const struct config *config, const struct pool_env *env)
+	__attribute__((warn_unused_result));
+
+/* Closes and nulls. Leases that were acquired stay live for as long as their locks are held. */
+void pool_close(struct pool **pool);
+
+/* Closes the store until the next call. Cheap where it is closed. */
+void pool_rest(struct pool *pool);
+
+struct pool_request {
+	const char *user;      /* never NULL; "" is nobody (anonymous) */
+	const char *port;      /* never NULL */
+	const char *pool_name; /* rasip-pool, or NULL */
+	uint32_t candidate_be; /* the address that pppd already has, or 0 */
+	uint32_t local_be;     /* our end of this link where known, or 0: never given to the peer */
+};
+
+struct pool_lease {
+	uint32_t addr_be; /* 0: no lease */
+	uint64_t id; /* random, unique in the store: tells this lease from the address's next one */
+	int lock_fd; /* -1: not held */
+	enum pool_how how;
+	bool notify;                         /* foreign modules: a release was asked for */
+	char pool[CONFIG_POOL_NAME_MAX + 1]; /* "": outside all pools */
+	char user[POOL_USER_MAX + 1];
+	char port[POOL_PORT_MAX + 1];
+	char module[POOL_MODULE_MAX + 1]; /* "": the built-in pool */
+};
+
+#define POOL_LEASE_NONE ((struct pool_lease){ .lock_fd = -1 })
+
+/*
+ * Finds an address for the user by the assign rules, records it and takes its lock. `lease` must
+ * be empty. On success it is filled in and pool_release() or the process's end gives it back.
+ * Returns 0; POOL_E_REFUSED with the reason in words (full, with how many were at rest; limit;
+ * reservation or candidate taken; no rule; pool on hold; anonymous); POOL_E_INVALID for a user
+ * name over POOL_USER_MAX; POOL_E_NOT_FOUND for an unknown pool_name; POOL_E_SYSTEM, _STORE,
+ * _DAMAGED, _VERSION, _NO_MEMORY. On any error no address is held and `why` says which and why.
+ */
+int pool_acquire(struct pool *pool, const struct pool_request *request, struct pool_lease *lease,
+		 struct error *why) __attribute__((warn_unused_result));
+
+/*
+ * Records an address that a foreign module chose, in the same registry (RA-42: refused with
+ * POOL_E_REFUSED if a live session has it, if it is in use on this machine or somebody's `local`).
+ * notify: the module asked for the release, so whoever reclaims this lease has to tell it.
+ */
+int pool_record(struct pool *pool, const struct pool_request *request, uint32_t addr_be,
+		const char *module, bool notify, struct pool_lease *lease, struct error *why)
+	__attribute__((warn_unused_result));
+
+/*
+ * Ends a lease: the address rests or is free, the lock is dropped, and `lease` is empty
+ * afterwards, also on an error (the lock is gone, so the lease is dead and will be reclaimed).
+ * Returns 0; POOL_E_NOT_OWNER or POOL_E_NOT_FOUND where the store no longer has this lease
+ * (owner and address are compared, never the address alone: RA-55); system and store errors.
+ * An empty lease: 0.
+ */
+int pool_release(struct pool *pool, struct pool_lease *lease, struct error *why);
+
+/* Drops the lock and empties `lease` without touching the store: for a forked child that is not
+ * the session. While another process holds the lock, the lease goes on. */
+void pool_lease_abandon(struct pool_lease *lease);
+
+/* Records that this process now is the lease's (after updetach's fork). Harmless if it already is.
+ */
+int pool_lease_adopt(struct pool *pool, const struct pool_lease *lease, struct error *why);
+
+/*
+ * Keeps an address, our own end of a link, from being given to a peer for as long as *ret_fd (to
+ * be closed by the caller) is open; any number of links may share one. POOL_E_REFUSED if a live
+ * peer has it.
+ */
+int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct error *why)
+	__attribute__((warn_unused_result));
+
+/* The configuration of the lease's pool, or NULL where it lies outside all of them. */
+const struct config_pool *pool_lease_config(const struct pool *pool,
+					    const struct pool_lease *lease);
+
+/*
+ * Writes what should outlive a reboot (who had which address) to state_dir, in one synced
+ * transaction for everything that all processes have noted since the last time. May block for a
+ * disk flush, so never on the way to an address. Returns 0 (also if another process is at it).
+ */
+int pool_maintain(struct pool *pool, struct error *why);
+
+/*
+ * Takes back the leases whose owner is dead and tells the observer of each: all but those whose end
+ * a foreign module has asked to be told of or, with `modules`, those of foreign modules alone (the
+ * observer then has to tell the module: RA-54). *ret_count, if not NULL, is how many.
+ */
+int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct error *why);
+
+/* ---- for the operator's tool: nothing below is used by sessions ------------------------------ */
+
+enum pool_state { POOL_STATE_ACTIVE, POOL_STATE_HELD, POOL_STATE_REMEMBERED };
+
+struct pool_record {
+	uint32_t addr_be;
+	enum pool_state state;
+	const char *pool; /* "": outside all pools */
+	const char *user;
+	const char *port;
+	const char *module;
+	int64_t since_sec;   /* ACTIVE: when granted; else when released */
+	int64_t expires_sec; /* HELD: when the rest ends (INT64_MAX: never); ACTIVE, REMEMBERED: 0,
+				no end */
+	pid_t pid;           /* ACTIVE; else 0 */
+	/* ACTIVE: when that process had the lease, ms of CLOCK_BOOTTIME. A process with its number
+	 * that was started later is another one. */
+	int64_t seen_ms;
+	uint64_t id;
+};
+
+struct pool_filter {
+	const char *pool;      /* NULL: any */
+	const char *user_glob; /* NULL: any */
+	uint32_t addr_be;      /* 0: any */
+	bool all;              /* resting and remembered ones too */
+};
+
+/*
+ * Calls `each` for every record that fits, in address order, from one consistent snapshot, without
+ * blocking any session. `each` returns 0 to go on, anything else to stop, which is then returned.
+ * POOL_E_NOT_FOUND where no session has used this configuration yet.
+ */
+int pool_walk(struct pool *pool, const struct pool_filter *filter,
+	      int (*each)(void *context, const struct pool_record *record), void *context,
+	      struct error *why);
+
+struct pool_stats {
+	const struct config_pool *config;
+	uint64_t size;      /* addresses of the ranges, less excludes and local ends */
+	uint64_t active;    /* live leases, dead ones that nobody has reclaimed yet included */
+	uint64_t held;      /* at rest, or put aside because in use on this machine */
+	uint64_t free;      /* what anybody could be given now; 0 in hold-down and drain */
+	uint64_t reserved;  /* addresses of the pool that only their user gets */
+	double utilisation; /* active / size, per cent */
+	uint64_t peak;
+	uint64_t grants;
+	uint64_t refusals;
+	uint64_t reclaims;
+};
+
+/* Fills `ret`, an array of config->n_pools entries, also where there is no store yet. */
+int pool_stats(struct pool *pool, struct pool_stats *ret, struct error *why);
+
+/* What one pool of the chain had to say to an explain. */
+struct pool_step {
+	const struct config_pool *config;
+	char text[256]; /* "full: 254 of 254 active", "gives 10.64.0.7: the address alice had" */
+};
+
+#define POOL_STEPS_MAX 64
+
+struct pool_explanation {
+	const struct config_rule *rule; /* NULL: rasip-pool, or none matched */
+	int code;                       /* what pool_acquire would return */
+	uint32_t addr_be;               /* where code is 0 */
+	enum pool_how how;
+	const struct config_pool *config; /* the pool that gives; NULL: none, or outside all */
+	size_t n_steps;
+	struct pool_step steps[POOL_STEPS_MAX];
+	struct error why; /* where code is not 0 */
+};
+
+/* What pool_acquire would do now, by the same code, without doing it. Blocks writers as long as an
+ * acquire does. Returns 0 if there is an explanation, else why there is none. */
+int pool_explain(struct pool *pool, const struct pool_request *request,
+		 struct pool_explanation *ret, struct error *why);
+
+/* The active lease of an address with whether its owner lives; *ret_record's strings live until the
+ * next call. POOL_E_NOT_FOUND. */
+int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_record,
+		bool *ret_alive, struct error *why);
+
+/* Ends an address's rest and forgets who had it; takes a dead lease back. POOL_E_NOT_OWNER if a
+ * live session has it, POOL_E_NOT_FOUND if nothing is known of it. */
+int pool_forget(struct pool *pool, uint32_t addr_be, struct error *why);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+#include "record.h"
+
+#include <string.h>
+
+#include "wire.h"
+
+#define RECORD_SIZE_MAX 512
+
+enum lease_flag { FLAG_ACTIVE = 1, FLAG_NOTIFY = 2 };
+
+static struct wire_writer key_begin(struct key *key, char kind)
+{
+	struct wire_writer writer;
+
+	wire_writer_init(&writer, key->bytes, sizeof(key->bytes));
+	wire_write_u8(&writer, (uint8_t)kind);
+	return writer;
+}
+
+static struct key key_of_addr(char kind, uint32_t addr)
+{
+	struct key key;
+	struct wire_writer writer = key_begin(&key, kind);
+
+	wire_write_u32(&writer, addr);
+	key.size = writer.at;
+	return key;
+}
+
+struct key key_lease(uint32_t addr)
+{
+	return key_of_addr('L', addr);
+}
+
+struct key key_dirty(uint32_t addr)
+{
+	return key_of_addr('O', addr);
+}
+
+struct key key_foreign(uint32_t addr)
+{
+	return key_of_addr('F', addr);
+}
+
+struct key key_memory(uint32_t addr)
+{
+	return key_of_addr('A', addr);
+}
+
+struct key key_pool(const char *name)
+{
+	struct key key;
+	struct wire_writer writer = key_begin(&key, 'P');
+
+	wire_write_bytes(&writer, name, strlen(name));
+	key.size = writer.at;
+	return key;
+}
+
+struct key key_queue(uint32_t pool, enum queue queue, uint64_t order, uint32_t addr)
+{
+	struct key key;
+	struct wire_writer writer = key_begin(&key, 'Q');
+
+	wire_write_u32(&writer, pool);
+	wire_write_u8(&writer, (uint8_t)queue);
+	wire_write_u64(&writer, order);
+	wire_write_u32(&writer, addr);
+	key.size = writer.at;
+	return key;
+}
+
+size_t key_queue_prefix(void)
+{
+	return 1 + 4 + 1;
+}
+
+uint64_t key_queue_order(struct store_bytes found)
+{
+	struct wire_reader reader;
+
+	wire_reader_init(&reader, found.data, found.size);
+	wire_read_bytes(&reader, key_queue_prefix());
+	return wire_read_u64(&reader);
+}
+
+static struct wire_writer key_begin_user(struct key *key, const char *user, uint32_t pool,
+					 char state)
+{
+	struct wire_writer writer = key_begin(key, 'U');
+
+	wire_write_bytes(&writer, user, strlen(user) + 1);
+	wire_write_u32(&writer, pool);
+	wire_write_u8(&writer, (uint8_t)state);
+	return writer;
+}
+
+struct key key_user_active(const char *user, uint32_t pool, uint32_t addr)
+{
+	struct key key;
+	struct wire_writer writer = key_begin_user(&key, user, pool, 'a');
+
+	wire_write_u32(&writer, addr);
+	key.size = writer.at;
+	return key;
+}
+
+struct key key_user_remembered(const char *user, uint64_t since_ms, uint32_t addr)
+{
+	struct key key;
+	struct wire_writer writer = key_begin_user(&key, user, POOL_NUMBER_NONE, 'r');
+
+	wire_write_u64(&writer, ~since_ms);
+	wire_write_u32(&writer, addr);
+	key.size = writer.at;
+	return key;
+}
+
+size_t key_user_prefix(const char *user)
+{
+	return 1 + strlen(user) + 1 + 4 + 1;
+}
+
+bool key_has_prefix(struct store_bytes found, const struct key *key, size_t prefix)
+{
+	return found.size >= prefix && memcmp(found.data, key->bytes, prefix) == 0;
+}
+
+bool key_addr(struct store_bytes found, uint32_t *ret_addr)
+{
+	struct wire_reader reader;
+
+	if (found.size < 5)
+		return false;
+	wire_reader_init(&reader, (const uint8_t *)found.data + found.size - 4, 4);
+	*ret_addr = wire_read_u32(&reader);
+	return true;
+}
+
+int record_put_lease(struct store_txn *txn, uint32_t addr, const struct lease_record *record)
+{
+	struct key key = key_lease(addr);
+	uint8_t buf[RECORD_SIZE_MAX];
+	struct wire_writer writer;
+	unsigned int flags = 0;
+
+	if (record->active)
+		flags |= FLAG_ACTIVE;
+	if (record->notify)
+		flags |= FLAG_NOTIFY;
+	wire_writer_init(&writer, buf, sizeof(buf));
+	wire_write_u8(&writer, (uint8_t)flags);
+	wire_write_u8(&writer, (uint8_t)record->how);
+	wire_write_u8(&writer, (uint8_t)record->queue);
+	wire_write_u32(&writer, record->pool);
+	wire_write_u64(&writer, record->order);
+	wire_write_u64(&writer, record->id);
+	wire_write_u64(&writer, (uint64_t)record->since_sec);
+	wire_write_u64(&writer, record->since_ms);
+	wire_write_u32(&writer, (uint32_t)record->pid);
+	wire_write_string8(&writer, record->user);
+	wire_write_string8(&writer, record->port);
+	wire_write_string8(&writer, record->module);
+	if (writer.failed)
+		return POOL_E_INVALID;
+	return store_put(txn, key_bytes(&key), (struct store_bytes){ buf, writer.at });
+}
+
+static bool is_queue(unsigned int value)
+{
+	return value == QUEUE_NONE || value == QUEUE_TIME || value == QUEUE_INDEX ||
+	       value == QUEUE_ASIDE;
+}
+
+int record_decode_lease(struct store_bytes value, struct lease_record *ret)
+{
+	struct wire_reader reader;
+	unsigned int flags;
+	unsigned int how;
+	unsigned int queue;
+
+	wire_reader_init(&reader, value.data, value.size);
+	flags = wire_read_u8(&reader);
+	how = wire_read_u8(&reader);
+	queue = wire_read_u8(&reader);
+	ret->active = (flags & FLAG_ACTIVE) != 0;
+	ret->notify = (flags & FLAG_NOTIFY) != 0;
+	ret->how = (enum pool_how)how;
+	ret->queue = (enum queue)queue;
+	ret->pool = wire_read_u32(&reader);
+	ret->order = wire_read_u64(&reader);
+	ret->id = wire_read_u64(&reader);
+	ret->since_sec = (int64_t)wire_read_u64(&reader);
+	ret->since_ms = wire_read_u64(&reader);
+	ret->pid = (pid_t)wire_read_u32(&reader);
+	wire_read_string8(&reader, ret->user, sizeof(ret->user));
+	wire_read_string8(&reader, ret->port, sizeof(ret->port));
+	wire_read_string8(&reader, ret->module, sizeof(ret->module));
+	if (!wire_reader_finished(&reader) || how > POOL_HOW_MODULE || !is_queue(queue))
+		return POOL_E_DAMAGED;
+	return 0;
+}
+
+int record_get_lease(struct store_txn *txn, uint32_t addr, struct lease_record *ret)
+{
+	struct key key = key_lease(addr);
+	struct store_bytes value;
+	int code = store_get(txn, key_bytes(&key), &value);
+
+	return code == 0 ? record_decode_lease(value, ret) : code;
+}
+
+int record_put_pool(struct store_txn *txn, const char *name, const struct pool_counters *counters)
+{
+	struct key key = key_pool(name);
+	uint8_t buf[RECORD_SIZE_MAX];
+	struct wire_writer writer;
+
+	wire_writer_init(&writer, buf, sizeof(buf));
+	wire_write_u32(&writer, counters->number);
+	wire_write_u64(&writer, counters->layout);
+	wire_write_u64(&writer, counters->position);
+	wire_write_u64(&writer, counters->key);
+	wire_write_u64(&writer, counters->queued);
+	wire_write_u64(&writer, counters->active);
+	wire_write_u64(&writer, counters->peak);
+	wire_write_u64(&writer, counters->grants);
+	wire_write_u64(&writer, counters->refusals);
+	wire_write_u64(&writer, counters->reclaims);
+	wire_write_u64(&writer, counters->scanned_ms);
+	wire_write_u8(&writer, counters->alarm_on);
+	return store_put(txn, key_bytes(&key), (struct store_bytes){ buf, writer.at });
+}
+
+int record_decode_pool(struct store_bytes value, struct pool_counters *ret)
+{
+	struct wire_reader reader;
+
+	wire_reader_init(&reader, value.data, value.size);
+	ret->number = wire_read_u32(&reader);
+	ret->layout = wire_read_u64(&reader);
+	ret->position = wire_read_u64(&reader);
+	ret->key = wire_read_u64(&reader);
+	ret->queued = wire_read_u64(&reader);
+	ret->active = wire_read_u64(&reader);
+	ret->peak = wire_read_u64(&reader);
+	ret->grants = wire_read_u64(&reader);
+	ret->refusals = wire_read_u64(&reader);
+	ret->reclaims = wire_read_u64(&reader);
+	ret->scanned_ms = wire_read_u64(&reader);
+	ret->alarm_on = wire_read_u8(&reader) != 0;
+	return wire_reader_finished(&reader) ? 0 : POOL_E_DAMAGED;
+}
+
+int record_get_pool(struct store_txn *txn, const char *name, struct pool_counters *ret)
+{
+	struct key key = key_pool(name);
+	struct store_bytes value;
+	int code = store_get(txn, key_bytes(&key), &value);
+
+	return code == 0 ? record_decode_pool(value, ret) : code;
+}
+
+int record_put_memory(struct store_txn *txn, uint32_t addr, const struct memory_record *record)
+{
+	struct key key = key_memory(addr);
+	uint8_t buf[RECORD_SIZE_MAX];
+	struct wire_writer writer;
+
+	wire_writer_init(&writer, buf, sizeof(buf));
+	wire_write_u8(&writer, record->released);
+	wire_write_u64(&writer, (uint64_t)record->since_sec);
+	wire_write_string8(&writer, record->user);
+	if (writer.failed)
+		return POOL_E_INVALID;
+	return store_put(txn, key_bytes(&key), (struct store_bytes){ buf, writer.at });
+}
+
+int record_decode_memory(struct store_bytes value, struct memory_record *ret)
+{
+	struct wire_reader reader;
+
+	wire_reader_init(&reader, value.data, value.size);
+	ret->released = wire_read_u8(&reader) != 0;
+	ret->since_sec = (int64_t)wire_read_u64(&reader);
+	wire_read_string8(&reader, ret->user, sizeof(ret->user));
+	return wire_reader_finished(&reader) ? 0 : POOL_E_DAMAGED;
+}
+
+int record_put_mark(struct store_txn *txn, const struct key *key)
+{
+	return store_put(txn, key_bytes(key), (struct store_bytes){ "", 0 });
+}
+
+int record_delete(struct store_txn *txn, const struct key *key)
+{
+	int code = store_delete(txn, key_bytes(key));
+
+	return code == POOL_E_NOT_FOUND ? 0 : code;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * record.h - what stands in the lease store, and in the memory store.
+ *
+ * Lease store (RUNTIME/leases.mdb), one tree; the first octet of a key says what it is:
+ *
+ *	'L' addr                         struct lease_record: the registry. Every address that is
+ *	                                 active, at rest, put aside or remembered has one; an
+ *	                                 address without one has never been used
+ *	'O' addr                         owed to the memory store; value: the lease's id. Next to
+ *'P' so that a grant changes one page for both 'P' name                         struct
+ *pool_counters: a pool's number and counters 'Q' pool queue order addr        addresses that are
+ *free and have been used, in the order in which `queue` gives them out; no value 'U' user 0 pool
+ *'a' addr         the user's active leases in a pool; no value 'U' user 0 none 'r' ~time addr   the
+ *addresses the user had last, latest first; no value 'F' addr                         active leases
+ *of foreign modules; no value
+ *
+ * Memory store (STATE/memory.mdb):
+ *
+ *	'A' addr                         struct memory_record: who had the address last
+ *
+ * Integers are big-endian, so keys sort as numbers do. Decoding checks everything: a record that
+ * does not fit is an error, never a wrong address. Addresses in host order.
+ */
+#ifndef RASIP_RECORD_H
+#define RASIP_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pool.h"
+#include "store.h"
+
+#define LEASES_FILE "leases.mdb"
+#define LEASES_KIND "rasip-leases"
+#define LEASES_VERSION 1
+#define MEMORY_FILE "memory.mdb"
+#define MEMORY_KIND "rasip-memory"
+#define MEMORY_VERSION 1
+
+#define POOL_NUMBER_NONE 0 /* outside all pools */
+
+/* In which queue of its pool a free address stands. */
+enum queue {
+	QUEUE_NONE = 0,
+	QUEUE_TIME = 't',  /* by time of release: rests until `hold` has passed, then free */
+	QUEUE_INDEX = 'i', /* by index in the pool's ranges: free now (order sequential, random) */
+	QUEUE_ASIDE = 'x', /* by end of the time for which a conflict puts it aside */
+};
+
+struct lease_record {
+	bool active;
+	enum queue queue;  /* where not active */
+	uint64_t order;    /* where not active: the key in `queue` */
+	uint32_t pool;     /* its number */
+	uint64_t id;       /* of this lease, or of the last one */
+	int64_t since_sec; /* wall clock: granted or released */
+	uint64_t since_ms; /* boot clock, offset: when `pid` was seen to have it, or released */
+	enum pool_how how;
+	bool notify;
+	pid_t pid;
+	char user[POOL_USER_MAX + 1]; /* whose it is, or was; "" where nobody's */
+	char port[POOL_PORT_MAX + 1];
+	char module[POOL_MODULE_MAX + 1];
+};
+
+/* Times before boot (from the memory store) must not be negative in keys. */
+#define CLOCK_OFFSET_MS (INT64_C(1) << 52)
+
+struct pool_counters {
+	uint32_t number;
+	uint64_t layout;   /* hash of the configuration that `position` belongs to */
+	uint64_t position; /* addresses before it, in the pool's own sequence, have been used */
+	uint64_t key;      /* of the random sequence */
+	uint64_t queued;   /* entries in the pool's queues */
+	uint64_t active;
+	uint64_t peak;
+	uint64_t grants;
+	uint64_t refusals;
+	uint64_t reclaims;
+	uint64_t scanned_ms; /* boot clock: the last search for dead leases that found none */
+	bool alarm_on;
+};
+
+struct memory_record {
+	bool released; /* seen to end at `since_sec`; else granted then */
+	int64_t since_sec;
+	char user[POOL_USER_MAX + 1];
+};
+
+struct key {
+	uint8_t bytes[320];
+	size_t size;
+};
+
+struct key key_lease(uint32_t addr);
+struct key key_pool(const char *name);
+struct key key_queue(uint32_t pool, enum queue queue, uint64_t order, uint32_t addr);
+struct key key_user_active(const char *user, uint32_t pool, uint32_t addr);
+struct key key_user_remembered(const char *user, uint64_t since_ms, uint32_t addr);
+struct key key_dirty(uint32_t addr);
+struct key key_foreign(uint32_t addr);
+struct key key_memory(uint32_t addr);
+
+static inline struct store_bytes key_bytes(const struct key *key)
+{
+	return (struct store_bytes){ key->bytes, key->size };
+}
+
+/* True if found begins with the first `prefix` bytes of key. */
+bool key_has_prefix(struct store_bytes found, const struct key *key, size_t prefix);
+
+/* The address at a key's end, which all keys but a pool's have; false if it is too short. */
+bool key_addr(struct store_bytes found, uint32_t *ret_addr);
+
+/* Sizes of the prefixes that searches use. */
+size_t key_queue_prefix(void);                      /* 'Q' pool queue */
+size_t key_user_prefix(const char *user);           /* 'U' user 0 pool 'a'|'r' */
+uint64_t key_queue_order(struct store_bytes found); /* of a key_queue */
+
+/* Read and write one record. 0, POOL_E_NOT_FOUND, POOL_E_DAMAGED (does not decode), POOL_E_STORE.
+ */
+int record_get_lease(struct store_txn *txn, uint32_t addr, struct lease_record *ret);
+int record_put_lease(struct store_txn *txn, uint32_t addr, const struct lease_record *record);
+int record_decode_lease(struct store_bytes value, struct lease_record *ret);
+int record_get_pool(struct store_txn *txn, const char *name, struct pool_counters *ret);
+int record_put_pool(struct store_txn *txn, const char *name, const struct pool_counters *counters);
+int record_decode_pool(struct store_bytes value, struct pool_counters *ret);
+int record_put_memory(struct store_txn *txn, uint32_t addr, const struct memory_record *record);
+int record_decode_memory(struct store_bytes value, struct memory_record *ret);
+
+/* An entry without a value. */
+int record_put_mark(struct store_txn *txn, const struct key *key);
+/* Deletes; that it is not there is no error. */
+int record_delete(struct store_txn *txn, const struct key *key);
+
+#endif

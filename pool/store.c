@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+#include "store.h"
+
+#include <errno.h>
+#include <lmdb.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "wire.h"
+
+/* Sorts before every other key: all of ours begin with a letter. */
+static const char META_KEY[] = "\001rasip";
+#define META_SIZE_MAX 64
+
+struct store {
+	MDB_env *env;
+	MDB_dbi dbi;
+	bool have_dbi;
+	bool read_only;
+	pid_t pid;
+	uint32_t version;
+	char kind[32];
+	char *path;
+};
+
+struct store_txn {
+	struct store *store;
+	MDB_txn *txn;
+	MDB_cursor *cursor;
+	int problem; /* LMDB's code of the last failure */
+};
+
+static int code_of(int rc)
+{
+	switch (rc) {
+	case MDB_SUCCESS:
+		return POOL_OK;
+	case MDB_NOTFOUND:
+		return POOL_E_NOT_FOUND;
+	case ENOMEM:
+		return POOL_E_NO_MEMORY;
+	case MDB_INVALID:
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_PANIC:
+	case MDB_BAD_TXN:
+		return POOL_E_DAMAGED;
+	case MDB_VERSION_MISMATCH:
+		return POOL_E_VERSION;
+	default:
+		return POOL_E_STORE;
+	}
+}
+
+static int fail(const struct store *store, int rc, const char *what, struct error *error)
+{
+	int code = code_of(rc);
+
+	if (code == POOL_E_DAMAGED)
+		error_set(error,
+			  "%s is damaged or not a store of rasip's (%s): move it away once no "
+			  "session uses it",
+			  store->path, mdb_strerror(rc));
+	else
+		error_set(error, "%s: cannot %s: %s", store->path, what, mdb_strerror(rc));
+	return code;
+}
+
+/* LMDB reads pages through a map: a file cut short would be a SIGBUS, not an error. */
+static int check_length(struct store *store, struct error *error)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	struct stat file;
+	int fd;
+
+	if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0 ||
+	    mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &file) != 0)
+		return fail(store, MDB_INVALID, "read", error);
+	/* A store that has never been committed to has two meta pages and maybe nothing else. */
+	if (info.me_last_txnid > 0 &&
+	    (uint64_t)file.st_size < ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
+		return fail(store, MDB_CORRUPTED, "read", error);
+	return 0;
+}
+
+static unsigned int env_flags(const struct store_options *options)
+{
+	unsigned int flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
+
+	if (!options->synced)
+		flags |= MDB_NOSYNC | MDB_NOMETASYNC;
+	if (options->read_only)
+		flags |= MDB_RDONLY;
+	return flags;
+}
+
+/*
+ * LMDB allocates 3 MiB of lists with every environment and touches little of them. In maps of their
+ * own they cost nothing and go back at once. glibc would move them to the heap from the second time
+ * on, where they are zeroed, page by page, and stay; a threshold that was set is not moved.
+ */
+static void keep_lists_off_the_heap(void)
+{
+#ifdef M_MMAP_THRESHOLD
+	mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
+}
+
+static int open_env(struct store *store, const struct store_options *options, struct error *error)
+{
+	struct stat file;
+	int rc;
+
+	if (!options->create && stat(options->path, &file) != 0 && errno == ENOENT) {
+		error_set(error, "%s does not exist", options->path);
+		return POOL_E_NOT_FOUND;
+	}
+	keep_lists_off_the_heap();
+	rc = mdb_env_create(&store->env);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(store->env, (size_t)options->map_bytes);
+	if (rc == 0)
+		rc = mdb_env_open(store->env, store->path, env_flags(options), 0600);
+	if (rc != 0)
+		return fail(store, rc, "open it", error);
+	return check_length(store, error);
+}
+
+int store_open(struct store **ret, const struct store_options *options, struct error *error)
+{
+	struct store *store = calloc(1, sizeof(*store));
+	int code = POOL_E_NO_MEMORY;
+
+	if (store != NULL)
+		store->path = strdup(options->path);
+	if (store == NULL || store->path == NULL) {
+		error_set(error, "out of memory");
+		goto out;
+	}
+	store->pid = getpid();
+	store->version = options->version;
+	store->read_only = options->read_only;
+	snprintf(store->kind, sizeof(store->kind), "%s", options->kind);
+	code = open_env(store, options, error);
+	if (code == 0) {
+		*ret = store;
+		store = NULL;
+	}
+out:
+	store_close(&store);
+	return code;
+}
+
+void store_close(struct store **store)
+{
+	if (*store == NULL)
+		return;
+	if ((*store)->env != NULL)
+		mdb_env_close((*store)->env);
+	store_forget(store);
+}
+
+void store_forget(struct store **store)
+{
+	if (*store == NULL)
+		return;
+	free((*store)->path);
+	free(*store);
+	*store = NULL;
+}
+
+pid_t store_pid(const struct store *store)
+{
+	return store->pid;
+}
+
+/* Another process may have opened the file with a larger map; then ours follows. */
+static int begin_txn(struct store *store, bool write, MDB_txn **ret)
+{
+	unsigned int flags = write ? 0 : MDB_RDONLY;
+	int rc = mdb_txn_begin(store->env, NULL, flags, ret);
+	int dead;
+
+	if (rc == MDB_MAP_RESIZED) {
+		rc = mdb_env_set_mapsize(store->env, 0);
+		if (rc == 0)
+			rc = mdb_txn_begin(store->env, NULL, flags, ret);
+	}
+	/* Readers that were killed keep their places until somebody looks. */
+	if (rc == MDB_READERS_FULL && mdb_reader_check(store->env, &dead) == 0 && dead > 0)
+		rc = mdb_txn_begin(store->env, NULL, flags, ret);
+	return rc;
+}
+
+static int write_meta(struct store_txn *txn)
+{
+	uint8_t buf[META_SIZE_MAX];
+	struct wire_writer writer;
+	MDB_val key = { sizeof(META_KEY), (void *)(uintptr_t)META_KEY };
+	MDB_val value = { 0, buf };
+
+	wire_writer_init(&writer, buf, sizeof(buf));
+	wire_write_string8(&writer, txn->store->kind);
+	wire_write_u32(&writer, txn->store->version);
+	value.mv_size = writer.at;
+	return mdb_put(txn->txn, txn->store->dbi, &key, &value, 0);
+}
+
+static int check_meta(const struct store *store, const MDB_val *value, struct error *error)
+{
+	struct wire_reader reader;
+	uint32_t version;
+	char kind[32];
+
+	wire_reader_init(&reader, value->mv_data, value->mv_size);
+	wire_read_string8(&reader, kind, sizeof(kind));
+	version = wire_read_u32(&reader);
+	if (!wire_reader_finished(&reader) || strcmp(kind, store->kind) != 0)
+		return fail(store, MDB_INVALID, "read", error);
+	if (version != store->version) {
+		error_set(error,
+			  "%s was written by another version of rasip (format %u, this is %u): "
+			  "end all sessions, then move it away",
+			  store->path, version, store->version);
+		return POOL_E_VERSION;
+	}
+	return 0;
+}
+
+/* A store says what it is in its first entry; one that has none must be empty. */
+static int check_kind(struct store_txn *txn, bool write, bool *ret_fresh, struct error *error)
+{
+	struct store *store = txn->store;
+	MDB_val key = { sizeof(META_KEY), (void *)(uintptr_t)META_KEY };
+	MDB_val value;
+	MDB_stat stat;
+	int rc = mdb_get(txn->txn, store->dbi, &key, &value);
+
+	if (rc == 0)
+		return check_meta(store, &value, error);
+	if (rc != MDB_NOTFOUND)
+		return fail(store, rc, "read it", error);
+	rc = mdb_stat(txn->txn, store->dbi, &stat);
+	if (rc == 0 && stat.ms_entries > 0)
+		rc = MDB_INVALID;
+	if (rc == 0 && write)
+		rc = write_meta(txn);
+	if (rc != 0)
+		return fail(store, rc, "write to it", error);
+	if (ret_fresh != NULL)
+		*ret_fresh = true;
+	return 0;
+}
+
+int store_begin(struct store *store, bool write, struct store_txn **ret, bool *ret_fresh,
+		struct error *error)
+{
+	struct store_txn *txn = calloc(1, sizeof(*txn));
+	int code;
+	int rc;
+
+	if (ret_fresh != NULL)
+		*ret_fresh = false;
+	if (txn == NULL) {
+		error_set(error, "out of memory");
+		return POOL_E_NO_MEMORY;
+	}
+	txn->store = store;
+	rc = begin_txn(store, write, &txn->txn);
+	if (rc != 0) {
+		code = fail(store, rc, "begin a transaction", error);
+		goto out;
+	}
+	if (!store->have_dbi) {
+		rc = mdb_dbi_open(txn->txn, NULL, 0, &store->dbi);
+		if (rc != 0) {
+			code = fail(store, rc, "open it", error);
+			goto out;
+		}
+		store->have_dbi = true;
+	}
+	code = check_kind(txn, write, ret_fresh, error);
+	if (code == 0) {
+		*ret = txn;
+		txn = NULL;
+	}
+out:
+	store_abort(&txn);
+	return code;
+}
+
+static void close_cursor(struct store_txn *txn)
+{
+	if (txn->cursor != NULL)
+		mdb_cursor_close(txn->cursor);
+	txn->cursor = NULL;
+}
+
+int store_commit(struct store_txn **txn, struct error *error)
+{
+	struct store *store = (*txn)->store;
+	int rc;
+
+	close_cursor(*txn);
+	rc = mdb_txn_commit((*txn)->txn);
+	free(*txn);
+	*txn = NULL;
+	return rc == 0 ? 0 : fail(store, rc, "commit", error);
+}
+
+void store_abort(struct store_txn **txn)
+{
+	if (*txn == NULL)
+		return;
+	close_cursor(*txn);
+	if ((*txn)->txn != NULL)
+		mdb_txn_abort((*txn)->txn);
+	free(*txn);
+	*txn = NULL;
+}
+
+static int finish(struct store_txn *txn, int rc)
+{
+	if (rc != 0 && rc != MDB_NOTFOUND)
+		txn->problem = rc;
+	return code_of(rc);
+}
+
+static MDB_val val_of(struct store_bytes bytes)
+{
+	return (MDB_val){ bytes.size, (void *)(uintptr_t)bytes.data };
+}
+
+int store_get(struct store_txn *txn, struct store_bytes key, struct store_bytes *ret_value)
+{
+	MDB_val k = val_of(key);
+	MDB_val v;
+	int rc = mdb_get(txn->txn, txn->store->dbi, &k, &v);
+
+	if (rc == 0)
+		*ret_value = (struct store_bytes){ v.mv_data, v.mv_size };
+	return finish(txn, rc);
+}
+
+int store_put(struct store_txn *txn, struct store_bytes key, struct store_bytes value)
+{
+	MDB_val k = val_of(key);
+	MDB_val v = val_of(value);
+
+	return finish(txn, mdb_put(txn->txn, txn->store->dbi, &k, &v, 0));
+}
+
+int store_delete(struct store_txn *txn, struct store_bytes key)
+{
+	MDB_val k = val_of(key);
+
+	return finish(txn, mdb_del(txn->txn, txn->store->dbi, &k, NULL));
+}
+
+static int move_cursor(struct store_txn *txn, MDB_val key, MDB_cursor_op op,
+		       struct store_bytes *ret_key, struct store_bytes *ret_value)
+{
+	MDB_val value;
+	int rc = 0;
+
+	if (txn->cursor == NULL)
+		rc = mdb_cursor_open(txn->txn, txn->store->dbi, &txn->cursor);
+	if (rc == 0)
+		rc = mdb_cursor_get(txn->cursor, &key, &value, op);
+	if (rc == 0) {
+		*ret_key = (struct store_bytes){ key.mv_data, key.mv_size };
+		*ret_value = (struct store_bytes){ value.mv_data, value.mv_size };
+	}
+	return finish(txn, rc);
+}
+
+int store_seek(struct store_txn *txn, struct store_bytes key, struct store_bytes *ret_key,
+	       struct store_bytes *ret_value)
+{
+	return move_cursor(txn, val_of(key), MDB_SET_RANGE, ret_key, ret_value);
+}
+
+int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_bytes *ret_value)
+{
+	return move_cursor(txn, (MDB_val){ 0, NULL }, MDB_NEXT, ret_key, ret_value);
+}
+
+const char *store_txn_problem(const struct store_txn *txn)
+{
+	return mdb_strerror(txn->problem);
+}

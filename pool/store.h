@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store.h - ordered keys and values in one LMDB file; nothing outside store.c knows LMDB.
+ *
+ * Both of our stores are of this kind: live leases (runtime_dir, not synced) and memory
+ * (state_dir, synced). One writer at a time across all processes, readers never block it. A
+ * process killed at any point leaves the last committed state. Keys sort as bytes; at most
+ * STORE_KEY_MAX of them.
+ *
+ * Forks: a store must be closed before a fork whose child uses it. A child that finds itself
+ * with its parent's store has to forget it (store_forget), not close it.
+ */
+#ifndef RASIP_STORE_H
+#define RASIP_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "error.h"
+
+#define STORE_KEY_MAX 511
+
+struct store;
+struct store_txn;
+
+struct store_bytes {
+	const void *data;
+	size_t size;
+};
+
+struct store_options {
+	const char *path;
+	const char *kind;   /* what the file says it is; another kind is refused */
+	uint32_t version;   /* of the records; another version is refused */
+	uint64_t map_bytes; /* how far the file may grow */
+	bool synced;        /* commits reach the disk before they return */
+	bool create;        /* make the file where it is missing; else POOL_E_NOT_FOUND */
+	bool read_only;
+};
+
+/*
+ * Opens the file. Returns 0; POOL_E_NOT_FOUND; POOL_E_DAMAGED (not an LMDB file, cut short, or
+ * another kind); POOL_E_VERSION; POOL_E_STORE; POOL_E_NO_MEMORY; `error` names the file.
+ */
+int store_open(struct store **ret, const struct store_options *options, struct error *error)
+	__attribute__((warn_unused_result));
+void store_close(struct store **store);
+
+/* After a fork: drops the handle without touching what the parent still uses. */
+void store_forget(struct store **store);
+pid_t store_pid(const struct store *store);
+
+/*
+ * A transaction; blocks for the writer lock if write. *ret_fresh, if not NULL, is set to true where
+ * the store is empty: a write transaction then has already put the kind and version into it.
+ */
+int store_begin(struct store *store, bool write, struct store_txn **ret, bool *ret_fresh,
+		struct error *error) __attribute__((warn_unused_result));
+int store_commit(struct store_txn **txn, struct error *error) __attribute__((warn_unused_result));
+void store_abort(struct store_txn **txn); /* NULL is allowed */
+
+/* Values live until the transaction ends or, in a write transaction, until the next change. */
+int store_get(struct store_txn *txn, struct store_bytes key, struct store_bytes *ret_value)
+	__attribute__((warn_unused_result)); /* 0, POOL_E_NOT_FOUND, POOL_E_STORE */
+int store_put(struct store_txn *txn, struct store_bytes key, struct store_bytes value)
+	__attribute__((warn_unused_result)); /* 0, POOL_E_STORE */
+int store_delete(struct store_txn *txn, struct store_bytes key)
+	__attribute__((warn_unused_result)); /* 0, POOL_E_NOT_FOUND, POOL_E_STORE */
+
+/* The first entry whose key is at or behind `key`: 0, POOL_E_NOT_FOUND, POOL_E_STORE. */
+int store_seek(struct store_txn *txn, struct store_bytes key, struct store_bytes *ret_key,
+	       struct store_bytes *ret_value) __attribute__((warn_unused_result));
+
+/* The entry behind the one that the last store_seek or store_next gave; any change in between
+ * needs a new store_seek. */
+int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_bytes *ret_value)
+	__attribute__((warn_unused_result));
+
+/* What the last failing call in this transaction failed of, in words. */
+const char *store_txn_problem(const struct store_txn *txn);
+
+#endif

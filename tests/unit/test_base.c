@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* The cursor over bytes, the random order of numbers, owners' locks, directories. */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "directory.h"
+#include "owner.h"
+#include "permute.h"
+#include "wire.h"
+
+static char dir[256];
+static int dir_fd;
+
+static void begin(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(dir, sizeof(dir), "%s/rasip-base-XXXXXX", tmp != NULL ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	dir_fd = open(dir, O_RDONLY | O_DIRECTORY);
+	ck_assert_int_ge(dir_fd, 0);
+}
+
+static void end(void)
+{
+	char command[512];
+
+	close(dir_fd);
+	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	ck_assert_int_eq(system(command), 0);
+}
+
+START_TEST(wire_round_trip)
+{
+	uint8_t buf[64];
+	char text[8];
+	struct wire_writer writer;
+	struct wire_reader reader;
+
+	wire_writer_init(&writer, buf, sizeof(buf));
+	wire_write_u8(&writer, 0xab);
+	wire_write_u16(&writer, 0x1234);
+	wire_write_u32(&writer, 0xdeadbeef);
+	wire_write_u64(&writer, UINT64_C(0x0123456789abcdef));
+	wire_write_string8(&writer, "user");
+	ck_assert(!writer.failed);
+	ck_assert_mem_eq(buf, "\xab\x12\x34\xde\xad\xbe\xef\x01", 8);
+	wire_reader_init(&reader, buf, writer.at);
+	ck_assert_uint_eq(wire_read_u8(&reader), 0xab);
+	ck_assert_uint_eq(wire_read_u16(&reader), 0x1234);
+	ck_assert_uint_eq(wire_read_u32(&reader), 0xdeadbeef);
+	ck_assert(wire_read_u64(&reader) == UINT64_C(0x0123456789abcdef));
+	wire_read_string8(&reader, text, sizeof(text));
+	ck_assert_str_eq(text, "user");
+	ck_assert(wire_reader_finished(&reader));
+}
+END_TEST
+
+START_TEST(wire_stops_at_the_end)
+{
+	static const uint8_t bytes[] = { 5, 'a', 'b', 0, 'c', 'd' };
+	uint8_t small[3];
+	char text[16] = "before";
+	struct wire_reader reader;
+	struct wire_writer writer;
+
+	for (size_t size = 0; size < 4; size++) {
+		wire_reader_init(&reader, bytes, size);
+		ck_assert_uint_eq(wire_read_u32(&reader), 0);
+		ck_assert(reader.failed);
+		ck_assert(!wire_reader_finished(&reader));
+		ck_assert_ptr_null(wire_read_bytes(&reader, 0));
+	}
+	wire_reader_init(&reader, bytes, 5); /* the string is cut */
+	wire_read_string8(&reader, text, sizeof(text));
+	ck_assert(reader.failed);
+	ck_assert_str_eq(text, "");
+	wire_reader_init(&reader, bytes, 6); /* a NUL inside */
+	wire_read_string8(&reader, text, sizeof(text));
+	ck_assert(reader.failed);
+	wire_reader_init(&reader, "\4abcd", 5); /* longer than the buffer */
+	wire_read_string8(&reader, text, 4);
+	ck_assert(reader.failed);
+	wire_writer_init(&writer, small, sizeof(small));
+	wire_write_u16(&writer, 1);
+	wire_write_u16(&writer, 2);
+	wire_write_u8(&writer, 3);
+	ck_assert(writer.failed);
+	ck_assert_uint_eq(writer.at, 2);
+}
+END_TEST
+
+START_TEST(permute_visits_every_number_once)
+{
+	static const uint64_t sizes[] = { 1, 2, 3, 4, 5, 16, 17, 255, 256, 1000, 65536, 70001 };
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		uint64_t n = sizes[i];
+		bool *seen = calloc(n, sizeof(*seen));
+
+		ck_assert_ptr_nonnull(seen);
+		for (uint64_t index = 0; index < n; index++) {
+			uint64_t value = permute(index, n, UINT64_C(0x1234567) * i);
+
+			ck_assert_uint_lt(value, n);
+			ck_assert(!seen[value]);
+			seen[value] = true;
+		}
+		free(seen);
+	}
+	for (uint64_t index = 0; index < 1000; index++)
+		ck_assert(permute(index, UINT64_C(1) << 32, 7) < UINT64_C(1) << 32);
+}
+END_TEST
+
+START_TEST(an_owner_excludes_others)
+{
+	struct owner_dir owners;
+	struct error error;
+	int first;
+	int second;
+
+	owner_dir_open(dir_fd, &owners);
+	ck_assert(!owner_is_held(&owners, 0x0a000001));
+	ck_assert_int_eq(owner_take(&owners, 0x0a000001, false, &first, &error), 0);
+	ck_assert(owner_is_held(&owners, 0x0a000001));
+	ck_assert(!owner_is_held(&owners, 0x0a000002));
+	ck_assert(!owner_is_held(&owners, 0x0a000101));
+	ck_assert_int_eq(owner_take(&owners, 0x0a000001, false, &second, &error), POOL_E_REFUSED);
+	ck_assert_int_eq(owner_take(&owners, 0x0a000001, true, &second, &error), POOL_E_REFUSED);
+	owner_drop(0x0a000001, &first);
+	ck_assert_int_eq(first, -1);
+	ck_assert_int_eq(owner_take(&owners, 0x0a000001, true, &first, &error), 0);
+	ck_assert_int_eq(owner_take(&owners, 0x0a000001, true, &second, &error), 0);
+	ck_assert(owner_is_held(&owners, 0x0a000001));
+	owner_drop(0x0a000001, &first);
+	ck_assert(owner_is_held(&owners, 0x0a000001));
+	owner_drop(0x0a000001, &second);
+	ck_assert(!owner_is_held(&owners, 0x0a000001));
+	owner_dir_close(&owners);
+}
+END_TEST
+
+/* updetach: the child goes on, the parent exits, and nobody thinks the lease dead in between. */
+START_TEST(an_owner_survives_fork)
+{
+	struct owner_dir owners;
+	struct error error;
+	int lock;
+	int gate[2];
+	pid_t child;
+
+	owner_dir_open(dir_fd, &owners);
+	ck_assert_int_eq(pipe(gate), 0);
+	ck_assert_int_eq(owner_take(&owners, 1, false, &lock, &error), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		char byte;
+
+		close(gate[1]);
+		_exit(read(gate[0], &byte, 1) == 0 ? 0 : 1);
+	}
+	close(gate[0]);
+	close(lock); /* as an exit would */
+	ck_assert(owner_is_held(&owners, 1));
+	close(gate[1]); /* the child ends */
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert(!owner_is_held(&owners, 1));
+	owner_dir_close(&owners);
+}
+END_TEST
+
+START_TEST(a_release_frees_what_a_child_still_has_open)
+{
+	struct owner_dir owners;
+	struct error error;
+	int lock;
+	int copy;
+
+	owner_dir_open(dir_fd, &owners);
+	ck_assert_int_eq(owner_take(&owners, 1, false, &lock, &error), 0);
+	copy = dup(lock);
+	owner_drop(1, &lock);
+	ck_assert(!owner_is_held(&owners, 1));
+	close(copy);
+	owner_dir_close(&owners);
+}
+END_TEST
+
+static int open_inside(const char *name, bool create, struct error *error)
+{
+	char path[512];
+	int fd;
+	int code;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	code = directory_open(path, create, &fd, error);
+	if (code == 0)
+		close(fd);
+	return code;
+}
+
+START_TEST(directories_are_made_with_the_right_mode)
+{
+	struct error error = { "" };
+	struct stat stat;
+
+	ck_assert_int_eq(open_inside("a/b/c", false, &error), POOL_E_NOT_FOUND);
+	umask(0777);
+	ck_assert_msg(open_inside("a/b/c", true, &error) == 0, "%s", error.text);
+	ck_assert_int_eq(fstatat(dir_fd, "a/b/c", &stat, 0), 0);
+	ck_assert_uint_eq(stat.st_mode & 07777, 0750);
+	ck_assert_int_eq(fstatat(dir_fd, "a/b", &stat, 0), 0);
+	ck_assert_uint_eq(stat.st_mode & 07777, 0755);
+}
+END_TEST
+
+START_TEST(directories_of_others_are_not_trusted)
+{
+	struct error error = { "" };
+
+	ck_assert_int_eq(open_inside("run", true, &error), 0);
+	ck_assert_int_eq(fchmodat(dir_fd, "run", 0770, 0), 0);
+	ck_assert_int_eq(open_inside("run", true, &error), POOL_E_SYSTEM);
+	ck_assert_ptr_nonnull(strstr(error.text, "may be written by others (mode 0770)"));
+	ck_assert_int_eq(fchmodat(dir_fd, "run", 0750, 0), 0);
+	ck_assert_int_eq(symlinkat("run", dir_fd, "link"), 0);
+	ck_assert_int_eq(open_inside("link", true, &error), POOL_E_SYSTEM);
+	close(openat(dir_fd, "file", O_CREAT | O_WRONLY, 0600));
+	ck_assert_int_eq(open_inside("file", true, &error), POOL_E_SYSTEM);
+	ck_assert_int_eq(open_inside("file/below", true, &error), POOL_E_SYSTEM);
+	if (geteuid() == 0) {
+		ck_assert_int_eq(fchownat(dir_fd, "run", 65534, 65534, 0), 0);
+		ck_assert_int_eq(open_inside("run", true, &error), POOL_E_SYSTEM);
+		ck_assert_ptr_nonnull(strstr(error.text, "belongs to user 65534"));
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("base");
+	TCase *tcase = tcase_create("base");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, wire_round_trip);
+	tcase_add_test(tcase, wire_stops_at_the_end);
+	tcase_add_test(tcase, permute_visits_every_number_once);
+	tcase_add_test(tcase, an_owner_excludes_others);
+	tcase_add_test(tcase, an_owner_survives_fork);
+	tcase_add_test(tcase, a_release_frees_what_a_child_still_has_open);
+	tcase_add_test(tcase, directories_are_made_with_the_right_mode);
+	tcase_add_test(tcase, directories_of_others_are_not_trusted);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

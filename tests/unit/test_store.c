@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/* The lease store when it is damaged, foreign, full, or goes away: never a crash, never an address.
+ */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "record.h"
+#include "store.h"
+
+#define TWO "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.2\"); } );"
+
+/* The lease store's file, whose name carries the boot on a real disk. */
+static const char *leases_path(void)
+{
+	static char path[512];
+	char pattern[512];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s/run/leases*.mdb", fixture.dir);
+	ck_assert_int_eq(glob(pattern, 0, NULL, &found), 0);
+	snprintf(path, sizeof(path), "%s", found.gl_pathv[0]);
+	globfree(&found);
+	return path;
+}
+
+static void make_store(void)
+{
+	struct pool_lease one;
+
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	give_back(&one);
+	pool_rest(fixture.pool);
+}
+
+static void overwrite(const char *path, off_t at, const void *bytes, size_t size, off_t length)
+{
+	int fd = open(path, O_WRONLY);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, bytes, size, at), (ssize_t)size);
+	if (length >= 0)
+		ck_assert_int_eq(ftruncate(fd, length), 0);
+	close(fd);
+}
+
+/* Every way in says the same, and removing the file is the cure. */
+static void expect_refused(int code, const char *part)
+{
+	const struct pool_request request = { .user = "alice", .port = "p" };
+	struct pool_explanation explanation;
+	struct pool_lease one;
+	struct pool_stats stats;
+	char path[512];
+
+	ck_assert_int_eq(acquire(&one, "alice"), code);
+	ck_assert_msg(strstr(fixture.why.text, part) != NULL, "%s", fixture.why.text);
+	ck_assert_msg(strstr(fixture.why.text, leases_path()) != NULL, "%s", fixture.why.text);
+	ck_assert_int_eq(one.lock_fd, -1);
+	ck_assert_int_eq(pool_stats(fixture.pool, &stats, &fixture.why), code);
+	ck_assert_int_eq(pool_explain(fixture.pool, &request, &explanation, &fixture.why), code);
+	ck_assert_int_eq(pool_reclaim(fixture.pool, false, NULL, &fixture.why), code);
+	pool_rest(fixture.pool);
+	snprintf(path, sizeof(path), "%s", leases_path());
+	ck_assert_int_eq(unlink(path), 0);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+}
+
+START_TEST(garbage)
+{
+	char noise[8192];
+
+	make_store();
+	memset(noise, 'x', sizeof(noise));
+	overwrite(leases_path(), 0, noise, sizeof(noise), sizeof(noise));
+	expect_refused(POOL_E_DAMAGED, "damaged");
+}
+END_TEST
+
+START_TEST(cut_short)
+{
+	struct stat stat;
+
+	make_store();
+	ck_assert_int_eq(lstat(leases_path(), &stat), 0);
+	ck_assert_int_eq(truncate(leases_path(), stat.st_size - 4096), 0);
+	expect_refused(POOL_E_DAMAGED, "damaged");
+}
+END_TEST
+
+START_TEST(cut_inside_the_head)
+{
+	make_store();
+	ck_assert_int_eq(truncate(leases_path(), 100), 0);
+	expect_refused(POOL_E_DAMAGED, "damaged");
+}
+END_TEST
+
+static void write_store(const char *kind, uint32_t version)
+{
+	struct store_options options = { .path = leases_path(),
+					 .kind = kind,
+					 .version = version,
+					 .map_bytes = 1 << 20,
+					 .create = true };
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+	bool fresh;
+
+	ck_assert_int_eq(unlink(options.path), 0);
+	ck_assert_msg(store_open(&store, &options, &fixture.why) == 0, "%s", fixture.why.text);
+	ck_assert_int_eq(store_begin(store, true, &txn, &fresh, &fixture.why), 0);
+	ck_assert(fresh);
+	ck_assert_int_eq(store_commit(&txn, &fixture.why), 0);
+	store_close(&store);
+}
+
+START_TEST(another_version)
+{
+	make_store();
+	write_store(LEASES_KIND, LEASES_VERSION + 1);
+	expect_refused(POOL_E_VERSION, "another version");
+}
+END_TEST
+
+START_TEST(another_kind)
+{
+	make_store();
+	write_store("something-else", LEASES_VERSION);
+	expect_refused(POOL_E_DAMAGED, "not a store of rasip's");
+}
+END_TEST
+
+START_TEST(a_damaged_memory_costs_nobody_an_address)
+{
+	char path[512];
+	char noise[8192] = { 'x' };
+	struct pool_lease one;
+	int fd;
+
+	fixture_load(TWO);
+	snprintf(path, sizeof(path), "%s/state", fixture.dir);
+	ck_assert_int_eq(mkdir(path, 0750), 0);
+	snprintf(path, sizeof(path), "%s/state/" MEMORY_FILE, fixture.dir);
+	fd = open(path, O_CREAT | O_WRONLY, 0600);
+	ck_assert_int_eq(write(fd, noise, sizeof(noise)), (ssize_t)sizeof(noise));
+	close(fd);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_WARNING], 1);
+	ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), POOL_E_DAMAGED);
+	ck_assert_ptr_nonnull(strstr(fixture.why.text, path));
+}
+END_TEST
+
+/* A record that makes no sense, in a store that does. */
+START_TEST(a_senseless_record)
+{
+	struct store_options options = { .kind = LEASES_KIND,
+					 .version = LEASES_VERSION,
+					 .map_bytes = 1 << 20 };
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+	struct key key = key_lease(0x0a000001);
+	struct pool_lease one;
+
+	make_store();
+	options.path = leases_path();
+	ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
+	ck_assert_int_eq(store_begin(store, true, &txn, NULL, &fixture.why), 0);
+	ck_assert_int_eq(store_put(txn, key_bytes(&key), (struct store_bytes){ "\xff\xff", 2 }), 0);
+	ck_assert_int_eq(store_commit(&txn, &fixture.why), 0);
+	store_close(&store);
+	ck_assert_int_eq(acquire(&one, "alice"), POOL_E_DAMAGED);
+	ck_assert_ptr_nonnull(strstr(fixture.why.text, "makes no sense"));
+}
+END_TEST
+
+/* No room for the commit: refused with the reason, and service when there is room again. */
+START_TEST(a_full_disk)
+{
+	struct rlimit limit;
+	struct pool_lease one;
+	struct pool_lease two;
+
+	make_store();
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	pool_rest(fixture.pool);
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = 4096;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_int_eq(acquire(&two, "bob"), POOL_E_STORE);
+	ck_assert_ptr_nonnull(strstr(fixture.why.text, leases_path()));
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_GRANT], 2);
+	limit.rlim_cur = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ASSERT_GETS(&two, "bob", "10.0.0.2");
+	give_back(&two);
+	give_back(&one);
+}
+END_TEST
+
+/* The release cannot be written: the lock goes all the same, so the next in need takes the lease
+ * back. */
+START_TEST(a_release_on_a_full_disk)
+{
+	struct rlimit limit;
+	struct pool_lease leases[2];
+
+	make_store();
+	ASSERT_GETS(&leases[0], "alice", "10.0.0.1");
+	ASSERT_GETS(&leases[1], "bob", "10.0.0.2");
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = 4096;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ck_assert_int_eq(pool_release(fixture.pool, &leases[0], &fixture.why), POOL_E_STORE);
+	ck_assert_int_eq(leases[0].lock_fd, -1);
+	limit.rlim_cur = limit.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	ASSERT_GETS(&leases[0], "carol", "10.0.0.1");
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_RECLAIM], 1);
+}
+END_TEST
+
+START_TEST(no_descriptors_left)
+{
+	struct rlimit limit;
+	struct pool_lease one;
+
+	fixture_load(TWO);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	for (rlim_t n = 3; n < 12; n++) {
+		struct rlimit few = { .rlim_cur = n, .rlim_max = limit.rlim_max };
+		int code;
+
+		pool_rest(fixture.pool);
+		ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+		code = acquire(&one, "alice");
+		ck_assert_msg(code == 0 || fixture.why.text[0] != '\0', "no reason with %d",
+			      (int)n);
+		if (code == 0)
+			give_back(&one);
+	}
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+}
+END_TEST
+
+/* A writer killed inside its transaction leaves what was committed, and no lock. */
+START_TEST(a_writer_is_killed)
+{
+	struct pool_lease one;
+
+	make_store();
+	for (int i = 0; i < 20; i++) {
+		pid_t child = fork();
+
+		ck_assert_int_ge(child, 0);
+		if (child == 0) {
+			struct store_options options = { .path = leases_path(),
+							 .kind = LEASES_KIND,
+							 .version = LEASES_VERSION,
+							 .map_bytes = 256 << 20 };
+			struct store *store = NULL;
+			struct store_txn *txn = NULL;
+			struct key key = key_lease(0x0a000001);
+
+			if (store_open(&store, &options, NULL) != 0 ||
+			    store_begin(store, true, &txn, NULL, NULL) != 0 ||
+			    store_put(txn, key_bytes(&key), (struct store_bytes){ "x", 1 }) != 0)
+				_exit(1);
+			kill(getpid(), SIGKILL);
+		}
+		ck_assert_int_eq(waitpid(child, NULL, 0), child);
+		ASSERT_GETS(&one, "alice", "10.0.0.1");
+		give_back(&one);
+	}
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("store");
+	TCase *tcase = tcase_create("store");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	tcase_add_checked_fixture(tcase, fixture_begin, fixture_end);
+	tcase_set_timeout(tcase, 30);
+	tcase_add_test(tcase, garbage);
+	tcase_add_test(tcase, cut_short);
+	tcase_add_test(tcase, cut_inside_the_head);
+	tcase_add_test(tcase, another_version);
+	tcase_add_test(tcase, another_kind);
+	tcase_add_test(tcase, a_damaged_memory_costs_nobody_an_address);
+	tcase_add_test(tcase, a_senseless_record);
+	tcase_add_test(tcase, a_full_disk);
+	tcase_add_test(tcase, a_release_on_a_full_disk);
+	tcase_add_test(tcase, no_descriptors_left);
+	tcase_add_test(tcase, a_writer_is_killed);
+	suite_add_tcase(suite, tcase);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
