@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * plugin.c - the glue between pppd and a session: options, hooks, notifiers, link settings.
+ *
+ * Load order among plugins does not matter. radius.so and others put their hooks in place when
+ * they are loaded; ours go over them when all options have been read and, should anybody have
+ * put his there since, again before each authentication and each address. Whoever was there is
+ * still asked, first.
+ *
+ * Everything is static: pppd loads plugins RTLD_GLOBAL, and exports some 300 names of its own.
+ */
+#include "pppd_compat.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "config.h"
+#include "secrets.h"
+#include "session.h"
+
+#define EXPORT __attribute__((visibility("default")))
+#define REASON_MAX 256
+
+EXPORT void plugin_init(void);
+EXPORT extern char pppd_version[];
+char pppd_version[] = COMPAT_VERSION;
+
+static struct session *session; /* NULL until the options have been checked */
+
+/* ---- options ----------------------------------------------------------------------------------
+ */
+
+/* pppd frees what stands here before it writes: NULL, or from malloc. */
+static char *option_conf;
+static char *option_pool;
+static char *pool_of_options; /* option_pool without what secrets files say of single users */
+
+static char name_conf[] = "rasip-conf";
+static char name_pool[] = "rasip-pool";
+static char text_conf[] = "Configuration of the address pools";
+static char text_pool[] = "Address pool for this link or this user";
+
+static option_t options[] = {
+	{ .name = name_conf,
+	  .type = o_string,
+	  .addr = &option_conf,
+	  .description = text_conf,
+	  .flags = OPT_PRIV },
+	{ .name = name_pool,
+	  .type = o_string,
+	  .addr = &option_pool,
+	  .description = text_pool,
+	  .flags = OPT_PRIV },
+	{ .name = NULL },
+};
+
+/* What a user's entry in the secrets file said of the pool ends with the user. */
+static void reset_pool_option(void)
+{
+	if (option_pool == pool_of_options)
+		return;
+	if (option_pool != NULL && pool_of_options != NULL &&
+	    strcmp(option_pool, pool_of_options) == 0)
+		return;
+	free(option_pool);
+	option_pool = pool_of_options != NULL ? strdup(pool_of_options) : NULL;
+}
+
+/* ---- the link's settings ----------------------------------------------------------------------
+ */
+
+/* What IPCP's options are without this session: the administrator's values. */
+struct settings {
+	uint32_t peer_be;
+	uint32_t local_be;
+	bool accept_peer;
+	bool accept_local;
+	uint32_t dns_be[2];
+	uint32_t wins_be[2];
+};
+
+static struct settings original;
+static bool is_link_started;  /* and `original` taken, before anybody authenticated */
+static uint32_t local_put_be; /* the local address that we put there, 0: none */
+
+static void take_settings(void)
+{
+	const ipcp_options *wanted = &ipcp_wantoptions[0];
+	const ipcp_options *allowed = &ipcp_allowoptions[0];
+
+	original.peer_be = wanted->hisaddr;
+	original.local_be = wanted->ouraddr;
+	original.accept_peer = wanted->accept_remote;
+	original.accept_local = wanted->accept_local;
+	memcpy(original.dns_be, allowed->dnsaddr, sizeof(original.dns_be));
+	memcpy(original.wins_be, allowed->winsaddr, sizeof(original.wins_be));
+}
+
+/* All but the peer's address. */
+static void restore_local_settings(void)
+{
+	ipcp_options *allowed = &ipcp_allowoptions[0];
+
+	if (local_put_be != 0 && ipcp_wantoptions[0].ouraddr == local_put_be) {
+		ipcp_wantoptions[0].ouraddr = original.local_be;
+		ipcp_wantoptions[0].accept_local = original.accept_local;
+	}
+	local_put_be = 0;
+	memcpy(allowed->dnsaddr, original.dns_be, sizeof(original.dns_be));
+	memcpy(allowed->winsaddr, original.wins_be, sizeof(original.wins_be));
+}
+
+/*
+ * pppd keeps the peer's address from one session to the next, and a user's own address from the
+ * secrets file with it: the next user would find it as his candidate.
+ */
+static void restore_peer_address(void)
+{
+	ipcp_wantoptions[0].hisaddr = original.peer_be;
+	ipcp_wantoptions[0].accept_remote = original.accept_peer;
+}
+
+static void put_local(uint32_t local_be)
+{
+	/* pppd copied the wanted options to those it will send just before it asked for an address.
+	 */
+	ipcp_options *const both[] = { &ipcp_wantoptions[0], &ipcp_gotoptions[0] };
+
+	for (size_t i = 0; i < 2; i++) {
+		both[i]->ouraddr = local_be;
+		both[i]->accept_local = 0;
+	}
+	local_put_be = local_be;
+}
+
+/* One server serves as both, as with pppd's own ms-dns. */
+static void put_servers(uint32_t to[2], const uint32_t from[2], size_t n)
+{
+	if (n == 0)
+		return;
+	to[0] = from[0];
+	to[1] = from[n > 1 ? 1 : 0];
+}
+
+static void configure_link(void *context, const struct session_link *link)
+{
+	(void)context;
+	restore_local_settings();
+	if (link->local_be != 0)
+		put_local(link->local_be);
+	put_servers(ipcp_allowoptions[0].dnsaddr, link->dns_be, link->n_dns);
+	put_servers(ipcp_allowoptions[0].winsaddr, link->wins_be, link->n_wins);
+}
+
+/* Our end as pppd has it by itself, whatever the last session's pool had. */
+static uint32_t own_local(void)
+{
+	uint32_t local_be = ipcp_wantoptions[0].ouraddr;
+
+	return local_put_be != 0 && local_be == local_put_be ? original.local_be : local_be;
+}
+
+/* ---- what a session needs of pppd -------------------------------------------------------------
+ */
+
+static void log_line(void *context, enum session_level level, const char *line)
+{
+	static char format[] = "%s";
+
+	(void)context;
+	switch (level) {
+	case SESSION_NOTICE:
+		notice(format, line);
+		break;
+	case SESSION_WARNING:
+		warn(format, line);
+		break;
+	case SESSION_ERROR:
+		error(format, line);
+		break;
+	}
+}
+
+static char close_reason[REASON_MAX];
+
+static void close_now(void *arg)
+{
+	(void)arg;
+	compat_set_status(EXIT_NEGOTIATION_FAILED);
+	lcp_close(0, close_reason);
+}
+
+/* Inside ip_choose_hook pppd is half way through starting IPCP: closing has to wait for the timer.
+ */
+static void close_link(void *context, const char *reason)
+{
+	(void)context;
+	snprintf(close_reason, sizeof(close_reason), "%s", reason);
+	compat_untimeout(close_now);
+	compat_timeout(close_now, 0);
+}
+
+static void set_env(void *context, const char *name, const char *value)
+{
+	char name_copy[64];
+	char value_copy[256];
+
+	(void)context;
+	snprintf(name_copy, sizeof(name_copy), "%s", name);
+	if (value == NULL) {
+		compat_unsetenv(name_copy);
+		return;
+	}
+	snprintf(value_copy, sizeof(value_copy), "%s", value);
+	compat_setenv(name_copy, value_copy);
+}
+
+static const struct session_ops ops = {
+	.log = log_line,
+	.close_link = close_link,
+	.set_env = set_env,
+	.configure_link = configure_link,
+};
+
+/* ---- hooks ------------------------------------------------------------------------------------
+ */
+
+static void (*next_choose)(uint32_t *);
+static int (*next_allowed)(uint32_t);
+static int (*next_pap_check)(void);
+static int (*next_chap_check)(void);
+
+/*
+ * True while the hooks behind ours run: one of them may have been put there by somebody who
+ * keeps ours behind his.
+ */
+static bool is_chaining;
+
+static void call_next_choose(uint32_t *addr_be)
+{
+	if (next_choose == NULL)
+		return;
+	is_chaining = true;
+	next_choose(addr_be);
+	is_chaining = false;
+}
+
+static void on_choose(uint32_t *addr_be)
+{
+	struct session_input input = { 0 };
+
+	if (is_chaining || session == NULL || addr_be == NULL)
+		return;
+	if (session_is_busy(session)) { /* RA-19 */
+		session_complain(session, "a module called back into the plugin");
+		return;
+	}
+	*addr_be = session_candidate(session, *addr_be);
+	call_next_choose(addr_be);
+	input.user = compat_user();
+	input.port = compat_port();
+	input.pool_name = option_pool;
+	input.candidate_be = *addr_be;
+	input.local_be = own_local();
+	session_choose(session, &input, addr_be);
+}
+
+static int on_allowed(uint32_t addr_be)
+{
+	int answer = session != NULL ? session_allows(session, addr_be) : -1;
+
+	if (answer >= 0 || next_allowed == NULL || is_chaining)
+		return answer;
+	is_chaining = true;
+	answer = next_allowed(addr_be);
+	is_chaining = false;
+	return answer;
+}
+
+static int on_pap_check(void)
+{
+	char buffer[PATH_MAX];
+	int answer = next_pap_check != NULL ? next_pap_check() : -1;
+
+	if (answer >= 0)
+		return answer;
+	return secrets_has_entry(compat_pap_secrets(buffer, sizeof(buffer))) ? 1 : -1;
+}
+
+static int on_chap_check(void)
+{
+	char buffer[PATH_MAX];
+	int answer = next_chap_check != NULL ? next_chap_check() : -1;
+
+	if (answer >= 0)
+		return answer;
+	return secrets_has_entry(compat_chap_secrets(buffer, sizeof(buffer))) ? 1 : -1;
+}
+
+static void install_address_hooks(void)
+{
+	if (ip_choose_hook != on_choose) {
+		next_choose = ip_choose_hook;
+		ip_choose_hook = on_choose;
+	}
+	if (allowed_address_hook != on_allowed) {
+		next_allowed = allowed_address_hook;
+		allowed_address_hook = on_allowed;
+	}
+}
+
+/* ---- events -----------------------------------------------------------------------------------
+ */
+
+static void maintain(void *arg)
+{
+	(void)arg;
+	if (session != NULL)
+		session_maintain(session);
+}
+
+static void on_link_dead(void)
+{
+	bool was_refused = session_is_refused(session);
+
+	compat_untimeout(close_now);
+	compat_untimeout(maintain);
+	session_end(session);
+	if (is_link_started) {
+		restore_local_settings();
+		restore_peer_address();
+	}
+	is_link_started = false;
+	reset_pool_option();
+	/* A refused peer that hung up before our own end had finished is still a refused one. */
+	if (was_refused && compat_status() == EXIT_HANGUP)
+		compat_set_status(EXIT_NEGOTIATION_FAILED);
+}
+
+static void on_phase(void *context, int phase_now)
+{
+	(void)context;
+	if (session == NULL)
+		return;
+	switch (phase_now) {
+	case PHASE_SERIALCONN:
+	case PHASE_ESTABLISH:
+		install_address_hooks();
+		if (!is_link_started)
+			take_settings();
+		is_link_started = true;
+		break;
+	case PHASE_DEAD:
+		on_link_dead();
+		break;
+	default:
+		break;
+	}
+}
+
+/* Before the options of the user's entry in the secrets file are read. */
+static void on_auth_up(void *context, int arg)
+{
+	(void)context;
+	(void)arg;
+	if (session == NULL)
+		return;
+	install_address_hooks();
+	reset_pool_option();
+}
+
+/* LCP starts over: whoever authenticates next is not to find the last one's address. */
+static void on_link_down(void *context, int arg)
+{
+	(void)context;
+	(void)arg;
+	if (session != NULL && is_link_started)
+		restore_peer_address();
+}
+
+static void on_ip_up(void *context, int arg)
+{
+	(void)context;
+	(void)arg;
+	if (session == NULL)
+		return;
+	session_ip_up(session, ipcp_hisoptions[0].hisaddr, ipcp_gotoptions[0].ouraddr);
+	compat_untimeout(maintain);
+	compat_timeout(maintain, 1);
+}
+
+static void on_exit_notify(void *context, int arg)
+{
+	(void)context;
+	(void)arg;
+	session_exit(&session);
+}
+
+/* Runs in signal handlers. What pppd survives is no reason to do anything. */
+static void on_signal(void *context, int number)
+{
+	(void)context;
+	switch (number) {
+	case SIGHUP:
+	case SIGINT:
+	case SIGTERM:
+	case SIGUSR1:
+	case SIGUSR2:
+	case SIGCHLD:
+		return;
+	default:
+		if (session != NULL)
+			session_set_fatal(session);
+	}
+}
+
+/* In a child that is not the session, and in the parent that has just detached from it. */
+static void on_not_ours(void *context, int arg)
+{
+	(void)context;
+	(void)arg;
+	if (session != NULL)
+		session_abandon(session);
+}
+
+/* ---- start ------------------------------------------------------------------------------------
+ */
+
+static void (*next_check_options)(void);
+
+static void fail_start(const char *text)
+{
+	compat_option_error(text);
+	exit(EXIT_OPTION_ERROR);
+}
+
+static void load_session(void)
+{
+	const struct session_setup setup = {
+		.config_path = option_conf != NULL ? option_conf : CONFIG_DEFAULT_PATH,
+		.pool_name = option_pool,
+		.ops = &ops,
+	};
+	struct config_errors errors = { 0 };
+	int code = session_load(&session, &setup, &errors);
+
+	if (code == 0)
+		return;
+	for (size_t i = 0; i < errors.n; i++)
+		compat_option_error(errors.lines[i]);
+	if (errors.n == 0)
+		compat_option_error(pool_strerror(code));
+	exit(EXIT_OPTION_ERROR);
+}
+
+/*
+ * pppd has every protocol check its options when all of them have been read and nothing has been
+ * opened or detached: IPCP's turn is ours.
+ */
+static void check_all_options(void)
+{
+	if (next_check_options != NULL)
+		next_check_options();
+	if (session != NULL)
+		return;
+	/* On demand pppd gives the interface an address before there is a peer to have it. */
+	if (compat_is_demand())
+		fail_start("rasip: the demand option cannot be used with address pools");
+	if (option_pool != NULL) {
+		pool_of_options = strdup(option_pool);
+		if (pool_of_options == NULL)
+			fail_start("rasip: out of memory");
+	}
+	load_session();
+	take_settings();
+	install_address_hooks();
+}
+
+void plugin_init(void)
+{
+	compat_add_options(options);
+
+	next_check_options = ipcp_protent.check_options;
+	ipcp_protent.check_options = check_all_options;
+	next_pap_check = pap_check_hook;
+	pap_check_hook = on_pap_check;
+	next_chap_check = chap_check_hook;
+	chap_check_hook = on_chap_check;
+
+	compat_notify(COMPAT_PHASE, on_phase);
+	compat_notify(COMPAT_AUTH_UP, on_auth_up);
+	compat_notify(COMPAT_LINK_DOWN, on_link_down);
+	compat_notify(COMPAT_IP_UP, on_ip_up);
+	compat_notify(COMPAT_EXIT, on_exit_notify);
+	compat_notify(COMPAT_SIGNAL, on_signal);
+	compat_notify(COMPAT_FORK, on_not_ours);
+	compat_notify(COMPAT_PID_CHANGE, on_not_ours);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* See pppdconf.h. */
+#ifndef COMPAT_FSM_H
+#define COMPAT_FSM_H
+
+typedef struct fsm {
+	int state;
+} fsm;
+
+#endif
