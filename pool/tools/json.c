@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool.h"
+
+#include <arpa/inet.h>
+
+#include "parse.h"
+
+static json_t *sure(json_t *value)
+{
+	if (value == NULL)
+		out_of_memory();
+	return value;
+}
+
+json_t *json_text(const char *text)
+{
+	char buf[4096]; /* holds any name, path or reason that comes here, escaped */
+
+	return sure(json_string(text_utf8(text, false, buf, sizeof(buf))));
+}
+
+json_t *json_text_or_null(const char *text)
+{
+	return text == NULL || *text == '\0' ? json_null() : json_text(text);
+}
+
+json_t *json_address(uint32_t addr_be)
+{
+	char buf[IP4_TEXT_SIZE];
+
+	return addr_be == 0 ? json_null() : json_text(format_ip4(ntohl(addr_be), buf));
+}
+
+json_t *json_time(int64_t unix_sec)
+{
+	char buf[TIME_TEXT_SIZE];
+
+	return unix_sec == 0 || unix_sec == INT64_MAX ? json_null()
+						      : json_text(format_time(unix_sec, buf));
+}
+
+json_t *json_count(uint64_t count)
+{
+	return sure(json_integer((json_int_t)count));
+}
+
+void json_put(json_t *object, const char *key, json_t *value)
+{
+	if (json_object_set_new(object, key, value) < 0)
+		out_of_memory();
+}
+
+void json_append(json_t *array, json_t *value)
+{
+	if (json_array_append_new(array, value) < 0)
+		out_of_memory();
+}
+
+void json_print(json_t *value)
+{
+	if (json_dumpf(value, stdout, JSON_STYLE) == 0)
+		putchar('\n');
+	json_decref(value);
+}
+
+json_t *lease_json(const struct pool_record *record)
+{
+	bool active = record->state == POOL_STATE_ACTIVE;
+	json_t *lease = sure(json_object());
+
+	json_put(lease, "address", json_address(record->addr_be));
+	json_put(lease, "pool", json_text_or_null(record->pool));
+	/* An active lease without a user name is nobody's, and "" is nobody's name. */
+	json_put(lease, "user", active ? json_text(record->user) : json_text_or_null(record->user));
+	json_put(lease, "port", json_text_or_null(record->port));
+	json_put(lease, "state", json_text(state_name(record->state)));
+	json_put(lease, "since", json_time(record->since_sec));
+	json_put(lease, "expires", json_time(record->expires_sec));
+	json_put(lease, "pid", active && record->pid > 0 ? json_integer(record->pid) : json_null());
+	/* Only a lease that a server gave has these. */
+	json_put(lease, "server", json_null());
+	json_put(lease, "group", json_null());
+	return lease;
+}

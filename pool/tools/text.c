@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * text.c - names as peers sent them, made fit to be shown. User names are any bytes: shown raw they
+ * could move the cursor, forge a line, or break a reader of JSON. What is changed can be told
+ * from what is not: each \xHH in the result is one byte of the name, and there is no other.
+ */
+#include "tool.h"
+
+#include <ctype.h>
+#include <string.h>
+
+static bool looks_escaped(const unsigned char *p)
+{
+	return p[0] == '\\' && p[1] == 'x' && isxdigit(p[2]) && isxdigit(p[3]);
+}
+
+/* Appends n bytes as they are, or each as \xHH. Returns false if they do not fit. */
+static bool put(char *buf, size_t size, size_t *len, const unsigned char *bytes, size_t n, bool raw)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t need = raw ? n : 4 * n;
+
+	if (size - *len <= need)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (raw) {
+			buf[(*len)++] = (char)bytes[i];
+			continue;
+		}
+		buf[(*len)++] = '\\';
+		buf[(*len)++] = 'x';
+		buf[(*len)++] = digits[bytes[i] >> 4];
+		buf[(*len)++] = digits[bytes[i] & 15];
+	}
+	return true;
+}
+
+const char *text_plain(const char *text, const char *empty, char *buf, size_t size)
+{
+	const unsigned char *p = (const unsigned char *)(*text != '\0' ? text : empty);
+	size_t len = 0;
+
+	for (; *p != '\0'; p++) {
+		bool raw = *p > ' ' && *p < 0x7f && !looks_escaped(p);
+
+		if (!put(buf, size, &len, p, 1, raw))
+			break;
+	}
+	buf[len] = '\0';
+	return buf;
+}
+
+/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), or 0. */
+static size_t utf8_length(const unsigned char *p)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t n;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return 0;
+	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (p[0] == 0xe0)
+		low = 0xa0;
+	if (p[0] == 0xed)
+		high = 0x9f;
+	if (p[0] == 0xf0)
+		low = 0x90;
+	if (p[0] == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (size_t i = 2; i < n; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return n;
+}
+
+/* Also the C1 controls, and the marks that turn the direction of what follows. */
+static bool is_control(const unsigned char *p, size_t n)
+{
+	if (n == 1)
+		return p[0] < ' ' || p[0] == 0x7f;
+	if (n == 2)
+		return p[0] == 0xc2 && p[1] < 0xa0;
+	return n == 3 && p[0] == 0xe2 &&
+	       ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || p[2] >= 0xa8)) ||
+		(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
+}
+
+const char *text_utf8(const char *text, bool oneline, char *buf, size_t size)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t len = 0;
+
+	while (*p != '\0') {
+		size_t n = utf8_length(p);
+		bool raw = n > 0;
+
+		if (oneline)
+			raw = raw && !is_control(p, n);
+		else
+			raw = raw && !looks_escaped(p);
+		if (n == 0)
+			n = 1;
+		if (!put(buf, size, &len, p, n, raw))
+			break;
+		p += n;
+	}
+	buf[len] = '\0';
+	return buf;
+}
+
+const char *state_name(enum pool_state state)
+{
+	switch (state) {
+	case POOL_STATE_ACTIVE:
+		return "active";
+	case POOL_STATE_HELD:
+		return "held";
+	case POOL_STATE_REMEMBERED:
+		return "remembered";
+	}
+	return "unknown";
+}
+
+const char *how_name(enum pool_how how)
+{
+	switch (how) {
+	case POOL_HOW_NONE:
+		return "none";
+	case POOL_HOW_NEW:
+		return "new";
+	case POOL_HOW_STICKY:
+		return "sticky";
+	case POOL_HOW_RESERVATION:
+		return "reservation";
+	case POOL_HOW_CANDIDATE:
+		return "candidate";
+	case POOL_HOW_MODULE:
+		return "module";
+	}
+	return "unknown";
+}
+
+const char *how_sentence(enum pool_how how)
+{
+	switch (how) {
+	case POOL_HOW_NONE:
+		return "";
+	case POOL_HOW_NEW:
+		return "the next one in the pool's order";
+	case POOL_HOW_STICKY:
+		return "the address this user had";
+	case POOL_HOW_RESERVATION:
+		return "reserved for this user";
+	case POOL_HOW_CANDIDATE:
+		return "the address that pppd has already";
+	case POOL_HOW_MODULE:
+		return "chosen by a module";
+	}
+	return "";
+}
+
+const char *plural_s(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}

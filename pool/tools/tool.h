@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tool.h - what the verbs of rasip(8) share. A verb is a `struct verb` in a file of its own;
+ * rasip.c has the table of them, parses the command line by it, and makes the help from it.
+ */
+#ifndef RASIP_TOOL_H
+#define RASIP_TOOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "config.h"
+#include "pool.h"
+
+#ifndef RASIP_VERSION
+#define RASIP_VERSION "1.0.0"
+#endif
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/* ---- verbs ------------------------------------------------------------------------------------
+ */
+
+enum option_id {
+	OPTION_POOL,
+	OPTION_USER,
+	OPTION_PORT,
+	OPTION_ADDRESS,
+	OPTION_CANDIDATE,
+	OPTION_ALL,
+	OPTION_TIMEOUT,
+	OPTION_INTERVAL,
+	OPTION_COUNT
+};
+
+struct verb_option {
+	enum option_id id;
+	const char *name;  /* without the dashes; NULL ends a table */
+	const char *value; /* what stands for the value in the help; NULL: a switch */
+	const char *help;
+	bool required;
+};
+
+struct invocation {
+	const struct verb *verb;
+	const char *config_path;
+	bool json;
+	const char *option[OPTION_COUNT]; /* NULL: not given; a switch: "" */
+	const char *argument;             /* NULL: not given */
+};
+
+struct verb {
+	const char *name;
+	const char
+		*argument; /* what stands for it in the help; NULL: takes none; in []: optional */
+	const char *brief; /* one line */
+	const char *text;  /* the rest of `rasip help VERB`, lines of at most 78 columns */
+	const struct verb_option *options;               /* or NULL */
+	bool json;                                       /* understands --json */
+	int (*run)(const struct invocation *invocation); /* returns an exit status */
+};
+
+extern const struct verb verb_check, verb_pools, verb_leases, verb_explain, verb_release,
+	verb_reclaim, verb_metrics, verb_watch;
+
+/* ---- complaints, all of them on standard error, as one line that nothing in it can break ------
+ */
+
+/* "rasip: ..."; returns EXIT_FAILED. */
+int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* "rasip VERB: ..." and where to find help; returns EXIT_USAGE. */
+int complain_usage(const struct verb *verb, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Every mistake on a line of its own, as compilers write them, for editors to jump to. */
+void complain_config(const struct config_errors *errors);
+
+/* Says so and exits. */
+void out_of_memory(void) __attribute__((noreturn));
+
+/* Checked malloc(3) and friends, for a program that can do nothing better than end. */
+void *must_alloc(void *ptr, size_t n, size_t size) __attribute__((warn_unused_result));
+char *must_copy(const char *text) __attribute__((warn_unused_result));
+
+/* ---- configuration and pool -------------------------------------------------------------------
+ */
+
+struct view {
+	struct config *config;
+	struct pool *pool;
+};
+
+/* Loads the configuration and opens the pool; complains and returns EXIT_FAILED, or returns 0. */
+int view_open(struct view *view, const struct invocation *invocation, const struct pool_env *env);
+void view_close(struct view *view);
+
+/* As view_open, without complaints: the first mistake is in *why. Returns a pool_code. */
+int view_try(struct view *view, const char *config_path, struct error *why);
+
+/* The figures of every pool, to be freed. As pool_stats. */
+int stats_read(const struct view *view, struct pool_stats **ret, struct error *why);
+
+/* No pool is called `name`, and which one may have been meant. Returns EXIT_FAILED. */
+int complain_no_pool(const struct config *config, const char *name);
+
+/* The value of an option that is an address, into *ret_be; absent is 0. Complains; EXIT_USAGE. */
+int option_address(const struct invocation *invocation, enum option_id id, uint32_t *ret_be);
+
+/*
+ * Whether pppd will be able to load a module. If not, the problem in words; *ret_certain is false
+ * where only pppd can tell.
+ */
+bool module_check(const struct config_module *module, struct error *ret_problem, bool *ret_certain);
+
+/*
+ * Whether process `pid` holds the lease of `addr`. seen_ms: when it was last known to be the one,
+ * for where /proc does not tell.
+ */
+bool is_holder(pid_t pid, const char *runtime_dir, uint32_t addr, int64_t seen_ms);
+
+/* ---- records kept: a walk holds a snapshot of the store, so nothing is printed during one ------
+ */
+
+struct kept {
+	uint32_t addr_be;
+	enum pool_state state;
+	pid_t pid;
+	int64_t since_sec;
+	int64_t expires_sec;
+	int64_t seen_ms;
+	uint64_t id;
+	size_t text; /* where its four strings start in the list's text, one behind the other */
+};
+
+struct kept_list {
+	struct kept *records;
+	size_t n, room;
+	char *text;
+	size_t text_len, text_room;
+};
+
+/* As pool_walk, into a list; no store yet is an empty list, and *ret_unused, if not NULL, true. */
+int kept_walk(struct kept_list *list, struct pool *pool, const struct pool_filter *filter,
+	      bool *ret_unused, struct error *why);
+struct pool_record kept_record(const struct kept_list *list, size_t i);
+void kept_done(struct kept_list *list);
+
+/* ---- text -------------------------------------------------------------------------------------
+ */
+
+/* Room for any user, port or pool name, escaped. */
+#define TEXT_SIZE (4 * POOL_USER_MAX + 1)
+
+/*
+ * For tables: printable ASCII without blanks stays as it is, every other byte becomes \xHH, and so
+ * does a backslash that would look like one of those. "" becomes `empty`. Cut if buf is too small.
+ */
+const char *text_plain(const char *text, const char *empty, char *buf, size_t size);
+
+/* For JSON and messages: valid UTF-8 stays as it is, except that a backslash that looks like the
+ * beginning of \xHH becomes \x5c; other bytes become \xHH. With `oneline`, control characters too.
+ */
+const char *text_utf8(const char *text, bool oneline, char *buf, size_t size);
+
+const char *state_name(enum pool_state state);
+const char *how_name(enum pool_how how);     /* one word: "sticky" */
+const char *how_sentence(enum pool_how how); /* "the address this user had" */
+
+/* "1 lease", "2 leases": plural_s(n) is "" or "s". */
+const char *plural_s(uint64_t n);
+
+/* ---- tables -----------------------------------------------------------------------------------
+ */
+
+#define TABLE_COLUMNS 10
+
+struct table {
+	const char *title[TABLE_COLUMNS]; /* up to the first NULL */
+	bool right[TABLE_COLUMNS];        /* aligned to the right */
+	bool hidden[TABLE_COLUMNS];
+	int width[TABLE_COLUMNS];
+};
+
+void table_measure(struct table *table, const char *const *cells); /* call it for titles too */
+int table_width(const struct table *table);
+void table_row(const struct table *table, FILE *out, const char *const *cells);
+
+/* ---- terminal ---------------------------------------------------------------------------------
+ */
+
+#define PIPE_COLUMNS 80
+
+/* The width to format for: COLUMNS, else the terminal's, else PIPE_COLUMNS. */
+int terminal_columns(void);
+bool terminal_has_colours(void);
+
+/* One line per pool, with titles. columns: the width to fill. */
+void pools_print(FILE *out, const struct pool_stats *stats, size_t n, int columns, bool colours);
+
+/* ---- JSON -------------------------------------------------------------------------------------
+ */
+
+#define JSON_STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(6))
+
+json_t *json_text(const char *text);         /* as text_utf8 */
+json_t *json_text_or_null(const char *text); /* null for "" or NULL */
+json_t *json_address(uint32_t addr_be);      /* null for 0 */
+json_t *json_time(int64_t unix_sec);         /* null for 0 and for INT64_MAX */
+json_t *json_count(uint64_t count);
+
+/* json_object_set_new() that cannot fail. */
+void json_put(json_t *object, const char *key, json_t *value);
+void json_append(json_t *array, json_t *value);
+
+/* Prints and frees. */
+void json_print(json_t *value);
+
+/* One of the configuration's rules: "line 41: user "alice" gets pool residential". */
+const char *rule_sentence(const struct config *config, const struct config_rule *rule, char *buf,
+			  size_t size);
+json_t *rule_json(const struct config *config, const struct config_rule *rule);
+
+json_t *lease_json(const struct pool_record *record);
+
+#endif

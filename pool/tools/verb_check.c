@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "parse.h"
+
+/* What this configuration means for the sessions that are up. */
+struct consequences {
+	bool known; /* false: there is no store, or it could not be read */
+	int code;   /* 0, or why it could not be read */
+	struct error why;
+	uint64_t active;
+	uint64_t outside; /* given by a pool that is gone or no longer has the address */
+	uint64_t *pools;  /* active leases by pool of this configuration */
+};
+
+static void weigh(const struct config *config, const struct pool_record *record,
+		  struct consequences *ret)
+{
+	size_t pool = config_pool_of(config, ntohl(record->addr_be));
+
+	ret->active++;
+	if (pool != CONFIG_NO_POOL)
+		ret->pools[pool]++;
+	else if (record->pool[0] != '\0')
+		ret->outside++;
+}
+
+static void look_at_leases(const struct view *view, struct consequences *ret)
+{
+	struct pool_filter filter = { 0 };
+	struct kept_list list = { 0 };
+	bool unused;
+
+	ret->pools = must_alloc(NULL, view->config->n_pools, sizeof(*ret->pools));
+	memset(ret->pools, 0, view->config->n_pools * sizeof(*ret->pools));
+	ret->code = kept_walk(&list, view->pool, &filter, &unused, &ret->why);
+	ret->known = ret->code == 0 && !unused;
+	for (size_t i = 0; ret->known && i < list.n; i++) {
+		struct pool_record record = kept_record(&list, i);
+
+		weigh(view->config, &record, ret);
+	}
+	kept_done(&list);
+}
+
+/* ---- for people -------------------------------------------------------------------------------
+ */
+
+static const char *hold_text(int64_t hold_sec, char *buf, size_t size)
+{
+	if (hold_sec == DURATION_FOREVER)
+		return "forever";
+	snprintf(buf, size, "%llds", (long long)hold_sec);
+	return buf;
+}
+
+static void print_pools(const struct config *config)
+{
+	struct table table = {
+		.title = { "POOL", "BACKEND", "MODE", "SIZE", "RESERVED", "ORDER", "STICKY", "HOLD",
+			   "NEXT" },
+		.right = { [3] = true, [4] = true },
+	};
+
+	for (int pass = 0; pass < 2; pass++) {
+		if (pass == 0)
+			table_measure(&table, table.title);
+		else
+			table_row(&table, stdout, table.title);
+		for (size_t i = 0; i < config->n_pools; i++) {
+			const struct config_pool *pool = &config->pools[i];
+			char size[24], reserved[24], hold[32];
+			const char *cells[TABLE_COLUMNS] = {
+				pool->name,
+				config_backend_name(pool->backend),
+				config_mode_name(pool->mode),
+				size,
+				reserved,
+				config_order_name(pool->order),
+				pool->sticky ? "yes" : "no",
+				hold_text(pool->hold_sec, hold, sizeof(hold)),
+				pool->next == CONFIG_NO_POOL ? "-" : config->pools[pool->next].name,
+			};
+
+			snprintf(size, sizeof(size), "%llu",
+				 (unsigned long long)pool->givable.count);
+			snprintf(reserved, sizeof(reserved), "%llu",
+				 (unsigned long long)(pool->givable.count - pool->dynamic.count));
+			if (pass == 0)
+				table_measure(&table, cells);
+			else
+				table_row(&table, stdout, cells);
+		}
+	}
+}
+
+static void print_rules(const struct config *config)
+{
+	char text[2 * TEXT_SIZE + 256];
+
+	printf("\nassign, first match wins:\n");
+	for (size_t i = 0; i < config->n_rules; i++)
+		printf("  %s\n", rule_sentence(config, &config->rules[i], text, sizeof(text)));
+	printf("candidate: %s; anonymous: %s\n", config->candidate_replace ? "replace" : "keep",
+	       config->anonymous_allow ? "allow" : "refuse");
+}
+
+static void print_modules(const struct config *config)
+{
+	char name[TEXT_SIZE], path[4096], argument[4096];
+
+	printf("\nmodules, in this order:\n");
+	for (size_t i = 0; i < config->n_modules; i++) {
+		const struct config_module *module = &config->modules[i];
+
+		printf("  %s: %s%s%s\n", text_utf8(module->name, true, name, sizeof(name)),
+		       text_utf8(module->path, true, path, sizeof(path)),
+		       module->argument[0] != '\0' ? ", argument " : "",
+		       text_utf8(module->argument, true, argument, sizeof(argument)));
+	}
+}
+
+static void print_consequences(const struct config *config, const struct consequences *live)
+{
+	if (live->code == 0 && !live->known)
+		printf("\nNo session has used this configuration yet.\n");
+	if (!live->known)
+		return;
+	printf("\n%llu active lease%s now.\n", (unsigned long long)live->active,
+	       plural_s(live->active));
+	if (live->outside > 0)
+		printf("%llu active lease%s outside all pools of this configuration: kept until "
+		       "the session ends, not given again.\n",
+		       (unsigned long long)live->outside, live->outside == 1 ? " lies" : "s lie");
+	for (size_t i = 0; i < config->n_pools; i++) {
+		const struct config_pool *pool = &config->pools[i];
+
+		if (pool->mode != MODE_OPEN)
+			printf("Pool %s is in mode %s: %llu active lease%s, nothing new is "
+			       "given.\n",
+			       pool->name, config_mode_name(pool->mode),
+			       (unsigned long long)live->pools[i], plural_s(live->pools[i]));
+	}
+}
+
+static void print_summary(const struct config *config, const struct consequences *live)
+{
+	char path[4096];
+
+	printf("%s: loads\n\n", text_utf8(config->path, true, path, sizeof(path)));
+	print_pools(config);
+	print_rules(config);
+	print_modules(config);
+	print_consequences(config, live);
+}
+
+/* ---- for programs -----------------------------------------------------------------------------
+ */
+
+static json_t *pools_json(const struct config *config, const struct consequences *live)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < config->n_pools; i++) {
+		const struct config_pool *pool = &config->pools[i];
+		json_t *object = json_object();
+
+		json_put(object, "name", json_text(pool->name));
+		json_put(object, "backend", json_text(config_backend_name(pool->backend)));
+		json_put(object, "mode", json_text(config_mode_name(pool->mode)));
+		json_put(object, "size", json_count(pool->givable.count));
+		json_put(object, "reserved", json_count(pool->givable.count - pool->dynamic.count));
+		json_put(object, "active", live->known ? json_count(live->pools[i]) : json_null());
+		json_append(array, object);
+	}
+	return array;
+}
+
+static json_t *modules_json(const struct config *config)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < config->n_modules; i++) {
+		json_t *object = json_object();
+
+		json_put(object, "name", json_text(config->modules[i].name));
+		json_put(object, "path", json_text(config->modules[i].path));
+		json_put(object, "argument", json_text(config->modules[i].argument));
+		json_append(array, object);
+	}
+	return array;
+}
+
+static void print_summary_json(const struct config *config, const struct consequences *live)
+{
+	json_t *object = json_object();
+	json_t *rules = json_array();
+
+	for (size_t i = 0; i < config->n_rules; i++)
+		json_append(rules, rule_json(config, &config->rules[i]));
+	json_put(object, "path", json_text(config->path));
+	json_put(object, "ok", json_true());
+	json_put(object, "errors", json_array());
+	json_put(object, "pools", pools_json(config, live));
+	json_put(object, "rules", rules);
+	json_put(object, "modules", modules_json(config));
+	json_put(object, "active", live->known ? json_count(live->active) : json_null());
+	json_put(object, "outside", live->known ? json_count(live->outside) : json_null());
+	json_print(object);
+}
+
+static void print_errors_json(const char *path, const struct config_errors *errors)
+{
+	json_t *object = json_object();
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < errors->n; i++)
+		json_append(array, json_text(errors->lines[i]));
+	json_put(object, "path", json_text(path));
+	json_put(object, "ok", json_false());
+	json_put(object, "errors", array);
+	json_print(object);
+}
+
+static void add_error(struct config_errors *errors, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void add_error(struct config_errors *errors, const char *format, ...)
+{
+	va_list args;
+
+	errors->lines = must_alloc(errors->lines, errors->n + 1, sizeof(*errors->lines));
+	va_start(args, format);
+	if (vasprintf(&errors->lines[errors->n], format, args) < 0)
+		out_of_memory();
+	va_end(args);
+	errors->n++;
+}
+
+/* A module that pppd cannot load keeps pppd from starting, like a mistake in the file. */
+static void check_modules(const struct config *config, struct config_errors *errors)
+{
+	for (size_t i = 0; i < config->n_modules; i++) {
+		const struct config_module *module = &config->modules[i];
+		struct error problem;
+		bool certain;
+
+		if (module_check(module, &problem, &certain))
+			continue;
+		if (certain)
+			add_error(errors, "%s:%u: module %s: %s: %s", config->path, module->line,
+				  module->name, module->path, problem.text);
+		else
+			complain("module %s: %s: %s", module->name, module->path, problem.text);
+	}
+}
+
+/* A store that is no good keeps everybody out, so that counts as a failure. That another user than
+ * root's may not look at it says nothing about the configuration. */
+static int complain_store(const struct consequences *live)
+{
+	if (live->code == 0)
+		return EXIT_DONE;
+	complain("the configuration loads, but: %s", live->why.text);
+	return live->code == POOL_E_SYSTEM && geteuid() != 0 ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int show(const struct invocation *invocation, const struct view *view)
+{
+	struct consequences live = { 0 };
+
+	look_at_leases(view, &live);
+	if (invocation->json)
+		print_summary_json(view->config, &live);
+	else
+		print_summary(view->config, &live);
+	free(live.pools);
+	return complain_store(&live);
+}
+
+static int run(const struct invocation *invocation)
+{
+	struct config_errors errors = { 0 };
+	struct view view = { 0 };
+	int code = config_load(invocation->config_path, &view.config, &errors);
+	int status = EXIT_FAILED;
+
+	if (code == POOL_E_NO_MEMORY)
+		out_of_memory();
+	if (code == 0)
+		check_modules(view.config, &errors);
+	if (errors.n > 0) {
+		complain_config(&errors);
+		if (invocation->json)
+			print_errors_json(invocation->config_path, &errors);
+	} else if (pool_open(&view.pool, view.config, NULL) == 0) {
+		status = show(invocation, &view);
+	} else {
+		out_of_memory();
+	}
+	config_errors_done(&errors);
+	view_close(&view);
+	return status;
+}
+
+const struct verb verb_check = {
+	.name = "check",
+	.brief = "loads the configuration as the plugin would",
+	.text = "Prints what it says, or every mistake in it as FILE:LINE: MESSAGE on standard\n"
+		"error, with exit status 1. Modules are tried too. Where sessions are up, it\n"
+		"also says what the configuration means for them. Nothing is changed; a session\n"
+		"uses the file as it is when its pppd starts.\n",
+	.json = true,
+	.run = run,
+};
