@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: MIT
+#
+# make help says what can be made; README.md describes the variables that may be set.
+# Nothing that `make deps` may have to install first is looked up before a recipe needs it.
+
+PREFIX ?= /usr/local
+SBINDIR ?= $(PREFIX)/sbin
+BINDIR ?= $(PREFIX)/bin
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+DOCDIR ?= $(PREFIX)/share/doc/rasip
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+SYSCONFDIR ?= /etc
+DESTDIR ?=
+BUILD ?= build
+CC ?= cc
+PKG_CONFIG ?= pkg-config
+PYTHON ?= /usr/bin/python3
+CFLAGS ?= -O2 -g
+LDFLAGS ?=
+SANITIZE ?=
+WERROR ?=
+FUZZ_SECONDS ?= 20
+V ?=
+
+# Where pppd looks for plugins named without a slash: 2.5 says so itself, 2.4 does not.
+PPPD_PLUGINDIR ?= $(or $(shell $(PKG_CONFIG) --variable=plugindir pppd 2>/dev/null),\
+	$(lastword $(sort $(shell ls -d /usr/lib/pppd/[0-9]* 2>/dev/null))),/usr/lib/pppd/2.4.9)
+# The directory that holds pppd/pppd.h.
+PPPD_INCLUDE ?= $(or $(shell $(PKG_CONFIG) --variable=includedir pppd 2>/dev/null),/usr/include)
+
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-7s %s\n' $(1) $(2))
+
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -Wmissing-prototypes \
+	-Wstrict-prototypes -Wvla -Wformat=2 -Wswitch-enum -Wundef -Wwrite-strings -Wpointer-arith \
+	-Wold-style-definition -Wredundant-decls $(if $(WERROR),-Werror)
+# Fortified functions need an optimiser, and hide mistakes from sanitizers.
+HARDENING := $(if $(SANITIZE),,$(if $(findstring FORTIFY,$(CPPFLAGS) $(CFLAGS)),,$(if \
+	$(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)) -fstack-protector-strong)
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden -MMD -MP \
+	-Iplugin -Ipool -Ipool/base $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) \
+	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+ALL_LDFLAGS := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
+
+POOL_LIBS := -llmdb -lconfig
+JSON_LIBS := -ljansson
+CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
+
+POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c)
+PLUGIN_SOURCES := $(wildcard plugin/*.c)
+TOOL_SOURCES := $(wildcard pool/tools/*.c)
+HARNESS_SOURCES := $(wildcard tests/harness/*.c)
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+MODULE_SOURCES := $(wildcard tests/modules/*.c)
+REAL_SOURCES := $(wildcard tests/real/*.c)
+BENCH_SOURCES := $(wildcard tests/bench/*.c)
+FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
+MAN_PAGES := $(wildcard man/*.[1-9])
+EXAMPLES := $(filter-out %.tmpfiles %.bash-completion,$(shell find conf -type f))
+HEADERS := $(wildcard plugin/*.h pool/*.h pool/*/*.h tests/*/*.h)
+C_SOURCES := $(wildcard plugin/*.c pool/*.c pool/*/*.c tests/*/*.c)
+
+object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+POOL_OBJECTS := $(call object,$(POOL_SOURCES))
+PLUGIN_OBJECTS := $(call object,$(PLUGIN_SOURCES))
+# The plugin's sources that know nothing of pppd, for unit tests and benchmarks.
+SESSION_OBJECTS := $(filter-out %/plugin.o,$(PLUGIN_OBJECTS))
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
+MODULES := $(patsubst tests/modules/%.c,$(BUILD)/modules/%.so,$(MODULE_SOURCES))
+REAL_PLUGINS := $(patsubst tests/real/%.c,$(BUILD)/real/%.so,$(REAL_SOURCES))
+BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
+FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
+
+.PHONY: all
+all: $(BUILD)/rasip.so $(BUILD)/rasip $(BUILD)/ras-harness $(MODULES) ## everything (the default)
+
+# Rebuilds everything when the compiler or its flags change. In `make -j deps check` nothing is
+# compiled before deps is done.
+FLAGS_STAMP := $(BUILD)/flags
+FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PPPD_INCLUDE)
+$(FLAGS_STAMP): FORCE | $(filter deps,$(MAKECMDGOALS))
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' >$@
+.PHONY: FORCE
+FORCE:
+
+$(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
+
+# pppd's headers are not written for our warnings; as system headers they do not get them.
+$(BUILD)/obj/plugin/plugin.o $(call object,$(HARNESS_SOURCES)) $(call object,$(MODULE_SOURCES) $(REAL_SOURCES)): \
+	EXTRA_CFLAGS = -isystem $(PPPD_INCLUDE)
+
+$(BUILD)/libpool.a: $(POOL_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+# Symbols bind inside: pppd exports names such as error, info and timeout.
+$(BUILD)/rasip.so: $(PLUGIN_OBJECTS) $(BUILD)/libpool.a plugin/rasip.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-Bsymbolic -Wl,--exclude-libs,ALL -Wl,--version-script=plugin/rasip.map \
+		-o $@ $(filter-out %.map,$^) $(ALL_LDFLAGS) $(POOL_LIBS)
+
+$(BUILD)/rasip: $(call object,$(TOOL_SOURCES)) $(BUILD)/libpool.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+
+# The harness stands for pppd: it exports what a plugin takes from pppd, and nothing of the pool.
+$(BUILD)/ras-harness: $(call object,$(HARNESS_SOURCES))
+	$(call say,LD,$@)
+	$(Q)$(CC) -rdynamic -o $@ $^ $(ALL_LDFLAGS) $(JSON_LIBS) -ldl
+
+$(BUILD)/modules/%.so: $(BUILD)/obj/tests/modules/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -o $@ $^ $(ALL_LDFLAGS)
+
+$(BUILD)/real/%.so: $(BUILD)/obj/tests/real/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -o $@ $^ $(ALL_LDFLAGS)
+
+$(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS)
+
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) -lm
+
+# Fuzz targets and the pool they link are built apart, by clang with its own instrumentation.
+FUZZ_CC ?= clang
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base \
+	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+$(BUILD)/obj/fuzz/%.o: %.c $(FLAGS_STAMP)
+	$(call say,FUZZCC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/tests/fuzz/%.o \
+		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDFLAGS) $(POOL_LIBS)
+
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# ---- what is needed from the distribution --------------------------------------------------------
+
+DEPS := gcc g++ libc6-dev make pkg-config binutils ppp ppp-dev liblmdb-dev libconfig-dev libjansson-dev \
+	check python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
+	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc universal-ctags \
+	valgrind gcovr
+APT := env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
+	-o Dpkg::Options::=--force-confold install
+
+# The package lists are fetched only where those at hand do not do.
+.PHONY: deps
+deps: ## install what building, running and testing need (Debian, Ubuntu)
+	@command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || { \
+		echo 'make deps: no apt-get here; install what these Debian packages hold: $(DEPS)' >&2; \
+		exit 1; }; \
+	missing=$$(for package in $(DEPS); do \
+		dpkg-query -W -f '$${db:Status-Status}\n' $$package 2>/dev/null | \
+			grep -qx installed || echo $$package; done); \
+	[ -n "$$missing" ] || exit 0; \
+	as_root=; \
+	if [ "$$(id -u)" != 0 ]; then as_root=sudo; command -v sudo >/dev/null || { \
+		echo "make deps: needs root, and there is no sudo, to install:" $$missing >&2; exit 1; }; fi; \
+	echo "  APT    " $$missing; \
+	$$as_root $(APT) $$missing </dev/null || \
+		{ $$as_root apt-get -q update </dev/null && $$as_root $(APT) $$missing </dev/null; }
+
+# ---- seeing it work ------------------------------------------------------------------------------
+
+RUN_TESTS = RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/run
+TEST_BUILDS := $(UNIT_TESTS) $(REAL_PLUGINS)
+
+.PHONY: demo
+demo: all $(REAL_PLUGINS) ## a real pppd gives real peers their addresses, here and now
+	@RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/real/demo.py
+
+.PHONY: check-build
+check-build: all $(TEST_BUILDS) $(BENCHES) ## what tests and benchmarks need, without running it
+
+.PHONY: check check-unit check-harness check-real check-tool
+check: all $(TEST_BUILDS) ## every test; SUITES="unit tool" for some, TESTS=PATTERN for single ones
+	@$(RUN_TESTS) $(addprefix --suite ,$(SUITES)) $(addprefix --filter ,$(TESTS))
+check-unit: all $(UNIT_TESTS) ## functions of pool/ and plugin/
+check-harness: all ## the plugin, played by ras-harness
+check-tool: all ## rasip(8), and installing
+check-real: all $(REAL_PLUGINS) ## real pppds in user-mode Linux
+check-unit check-harness check-tool check-real:
+	@$(RUN_TESTS) --suite $(@:check-%=%) $(addprefix --filter ,$(TESTS))
+
+.PHONY: bench
+bench: $(BENCHES) ## the benchmarks; BENCH_QUICK=1 for a short run
+	@for bench in $^; do $$bench || exit 1; done
+
+.PHONY: fuzz
+fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
+	@for fuzzer in $^; do \
+		name=$${fuzzer##*/fuzz_}; found=$(BUILD)/fuzz/corpus/$$name; \
+		given=tests/fuzz/corpus/$$name; [ -d $$given ] || given=; mkdir -p $$found; \
+		printf '  %-7s %s\n' FUZZ $$name; \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+			-artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
+
+.PHONY: coverage
+coverage: ## which lines the tests reach (sessions that are killed leave no trace)
+	@rm -rf $(BUILD)/coverage
+	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O0 -g --coverage' \
+		LDFLAGS=--coverage check SUITES='unit harness tool'
+	$(Q)gcovr --root . --filter plugin/ --filter pool/ --sort-percentage $(BUILD)/coverage
+
+# ---- reading it ----------------------------------------------------------------------------------
+
+.PHONY: format format-check lint
+format: ## lay out all C sources
+	$(Q)clang-format -i $(C_SOURCES) $(HEADERS)
+format-check: ## are they?
+	$(Q)clang-format --dry-run --Werror $(C_SOURCES) $(HEADERS)
+lint: ## what compilers, clang-tidy, cppcheck and others have to say; LINT="tidy headers" for some
+	@LINT_CFLAGS='$(filter-out -MMD -MP,$(ALL_CFLAGS))' LINT_SOURCES='$(C_SOURCES)' \
+		LINT_HEADERS='$(HEADERS)' PPPD_INCLUDE='$(PPPD_INCLUDE)' PYTHON='$(PYTHON)' \
+		tests/lint $(LINT)
+
+# ---- installing ----------------------------------------------------------------------------------
+
+man_dir = $(DESTDIR)$(MANDIR)/man$(patsubst .%,%,$(suffix $(1)))
+CONFDIR = $(DESTDIR)$(SYSCONFDIR)/rasip
+
+# What an operator may have written, /etc/rasip/rasip.conf, is neither installed nor removed.
+.PHONY: install
+install: $(BUILD)/rasip.so $(BUILD)/rasip ## into DESTDIR, below PREFIX
+	install -D -m 644 $(BUILD)/rasip.so $(DESTDIR)$(PPPD_PLUGINDIR)/rasip.so
+	install -D -m 755 $(BUILD)/rasip $(DESTDIR)$(SBINDIR)/rasip
+	install -D -m 644 plugin/admin_module.h $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h
+	$(foreach page,$(MAN_PAGES),install -D -m 644 $(page) $(call man_dir,$(page))/$(notdir $(page)) &&) :
+	$(foreach file,README.md LICENSE,install -D -m 644 $(file) $(DESTDIR)$(DOCDIR)/$(file) &&) :
+	$(foreach file,$(EXAMPLES),install -D -m 644 $(file) $(DESTDIR)$(DOCDIR)/$(file:conf/%=examples/%) &&) :
+	install -D -m 644 conf/rasip.conf $(CONFDIR)/rasip.conf.example
+	install -D -m 644 conf/rasip.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rasip.conf
+	install -D -m 644 conf/rasip.bash-completion $(DESTDIR)$(COMPLETIONDIR)/rasip
+
+.PHONY: uninstall
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PPPD_PLUGINDIR)/rasip.so $(DESTDIR)$(SBINDIR)/rasip
+	rm -f $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h $(CONFDIR)/rasip.conf.example
+	rm -f $(foreach page,$(MAN_PAGES),$(call man_dir,$(page))/$(notdir $(page)))
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md LICENSE $(EXAMPLES:conf/%=examples/%))
+	rm -f $(DESTDIR)$(TMPFILESDIR)/rasip.conf $(DESTDIR)$(COMPLETIONDIR)/rasip
+	for directory in $(DESTDIR)$(DOCDIR) $(CONFDIR) $(DESTDIR)$(INCLUDEDIR)/rasip; do \
+		[ ! -d $$directory ] || find $$directory -depth -type d -empty -delete; done
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BUILD)
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \2/p' Makefile | \
+		awk '{ printf "  %s %-14s", $$1, $$2; $$1 = $$2 = ""; print }'

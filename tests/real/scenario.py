@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: MIT
+"""The list of scenarios, and how they are run inside user-mode Linux."""
+
+import importlib
+import inspect
+import itertools
+import json
+import pathlib
+import shutil
+import signal
+import time
+import traceback
+
+from world import STAGE, World
+
+OUTPUT = pathlib.Path('/run/output')
+AREAS = ('basic', 'choice', 'refusal', 'lifecycle', 'renegotiation',
+         'plugins', 'memory', 'pppoe', 'l2tp')
+LIMIT = 90
+
+_scenarios = []
+
+
+def scenario(function=None, *, limit=LIMIT):
+    """Makes a function of a World a scenario."""
+    if function is None:
+        return lambda decorated: scenario(decorated, limit=limit)
+    function.limit = limit
+    _scenarios.append(function)
+    return function
+
+
+def load():
+    """All scenarios, in the order in which they are run."""
+    for area in AREAS:
+        importlib.import_module(f'scenarios.{area}')
+    return _scenarios
+
+
+def _too_long(*_):
+    raise TimeoutError('the scenario took too long')
+
+
+def _attempt(function):
+    """Runs one scenario: (its notes, what went wrong or None)."""
+    signal.signal(signal.SIGALRM, _too_long)
+    signal.alarm(function.limit)
+    world = World()
+    problem = None
+    try:
+        function(world)
+        world.never_seen(r'\b10\.64\.64\.\d+')
+    except Exception:
+        problem = traceback.format_exc()
+        world.take_stock()
+    finally:
+        signal.alarm(0)
+    world.tear_down()
+    return world.notes, problem
+
+
+def _keep_logs(name):
+    kept = OUTPUT / 'logs' / name
+    kept.mkdir(parents=True)
+    for path in STAGE.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, kept / path.name)
+
+
+def _run(function):
+    start = time.monotonic()
+    notes, problem = _attempt(function)
+    _keep_logs(function.__name__)
+    return {'notes': notes, 'problem': problem,
+            'seconds': round(time.monotonic() - start, 2)}
+
+
+def main(_):
+    """Runs one scenario after the other, as requests for them come in."""
+    known = {function.__name__: function for function in load()}
+    for number in itertools.count():
+        request = OUTPUT / f'request.{number}'
+        while not request.exists():
+            time.sleep(0.02)
+        result = _run(known[request.read_text()])
+        draft = OUTPUT / 'draft'
+        draft.write_text(json.dumps(result))
+        draft.rename(OUTPUT / f'result.{number}')
+
+
+def summary(function):
+    return inspect.getdoc(function) or function.__name__

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""rasip.so in a real pppd: every scenario is one test, all in one boot.
+
+RASIP_KEEP, set to anything, keeps the logs.
+"""
+
+import contextlib
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+import scenario  # noqa: E402
+import uml  # noqa: E402
+
+LIMIT = 800
+GRACE = 20
+LOG_LINES = 60
+
+
+def tail(path):
+    lines = path.read_text(encoding='utf-8', errors='replace').splitlines()
+    return ''.join(f'    {line}\n' for line in lines[-LOG_LINES:])
+
+
+class RealPppd(unittest.TestCase):
+    """One user-mode Linux, in which each test runs its scenario."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.guest = None
+        cls.stack = contextlib.ExitStack()
+        cls.addClassCleanup(cls.stack.close)
+
+    @classmethod
+    def boot(cls):
+        """Boots at the first test, and again if the last one died."""
+        if cls.guest is None or not cls.guest.running():
+            job = {'module': 'scenario', 'arguments': []}
+            cls.guest = cls.stack.enter_context(uml.Guest(job, LIMIT))
+        return cls.guest
+
+    def logs(self, name):
+        directory = self.guest.output / 'logs' / name
+        return ''.join(f'--- {path.name}\n{tail(path)}'
+                       for path in sorted(directory.iterdir()))
+
+    def run_scenario(self, function):
+        guest = self.boot()
+        name = function.__name__
+        try:
+            result = guest.request(name, function.limit + GRACE)
+        except uml.Died as died:
+            type(self).guest = None
+            self.fail(f'user-mode Linux died:\n{died}')
+        for note in result['notes']:
+            print(f'{name}: {note}', file=sys.stderr, flush=True)
+        if result['problem']:
+            self.fail(f'{result["problem"]}\n{self.logs(name)}')
+
+
+def add_test(function):
+    def test(self):
+        self.run_scenario(function)
+    test.__doc__ = scenario.summary(function).splitlines()[0]
+    setattr(RealPppd, f'test_{function.__name__}', test)
+
+
+for each in scenario.load():
+    add_test(each)
+
+
+if __name__ == '__main__':
+    unittest.main()
