@@ -10,13 +10,15 @@ static bool matches(const char *pattern, const char *text)
 	return pattern == NULL || fnmatch(pattern, text, 0) == 0;
 }
 
+enum which { ANY_RULE, RESERVATIONS_ONLY, POOLS_ONLY };
+
 static const struct config_rule *first_match(const struct config *config, const char *user,
-					     const char *port, bool reservations_only)
+					     const char *port, enum which which)
 {
 	for (size_t i = 0; i < config->n_rules; i++) {
 		const struct config_rule *rule = &config->rules[i];
 
-		if (reservations_only && !rule->is_reservation)
+		if (which != ANY_RULE && rule->is_reservation != (which == RESERVATIONS_ONLY))
 			continue;
 		if (matches(rule->user, user) && matches(rule->port, port))
 			return rule;
@@ -35,7 +37,7 @@ int assign_find(const struct config *config, const char *user, const char *port,
 		if (named == CONFIG_NO_POOL)
 			return POOL_E_NOT_FOUND;
 	}
-	rule = first_match(config, user, port, pool_name != NULL);
+	rule = first_match(config, user, port, pool_name != NULL ? RESERVATIONS_ONLY : ANY_RULE);
 	if (rule == NULL && named == CONFIG_NO_POOL)
 		return POOL_E_REFUSED;
 	if (rule == NULL)
@@ -46,4 +48,11 @@ int assign_find(const struct config *config, const char *user, const char *port,
 					    .addr = rule->addr,
 					    .pool = rule->pool };
 	return 0;
+}
+
+size_t assign_pool(const struct config *config, const char *user, const char *port)
+{
+	const struct config_rule *rule = first_match(config, user, port, POOLS_ONLY);
+
+	return rule != NULL ? rule->pool : CONFIG_NO_POOL;
 }

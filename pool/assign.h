@@ -24,4 +24,7 @@ struct assignment {
 int assign_find(const struct config *config, const char *user, const char *port,
 		const char *pool_name, struct assignment *ret) __attribute__((warn_unused_result));
 
+/* The pool that the rules name for the user, reservations left aside, or CONFIG_NO_POOL. */
+size_t assign_pool(const struct config *config, const char *user, const char *port);
+
 #endif

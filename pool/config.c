@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,8 +9,6 @@
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define DEFAULT_RUNTIME_DIR "/run/rasip"
 #define DEFAULT_STATE_DIR "/var/lib/rasip"
-/* A name that does not exist: libconfig itself is never to include anything. */
-#define NO_INCLUDE_DIR "/dev/null"
 
 /* ---- assign ------------------------------------------------------------------------------ */
 
@@ -229,122 +225,44 @@ static void read_root(struct config_loader *loader, const config_setting_t *root
 
 /* ---- loading ----------------------------------------------------------------------------- */
 
-static void text_report(void *context, unsigned int merged, const char *message)
+static void read_all(struct config_loader *loader, const config_setting_t *root, void *object)
 {
-	loader_report_line(context, merged, message);
-}
-
-static int compare_reports(const void *a, const void *b)
-{
-	const struct config_report *one = a, *other = b;
-
-	if (one->order != other->order)
-		return one->order < other->order ? -1 : 1;
-	return one->serial < other->serial ? -1 : one->serial > other->serial;
-}
-
-/* Hands the reports over as lines. */
-static int take_errors(struct config_loader *loader, struct config_errors *ret)
-{
-	char **lines = calloc(loader->n_reports, sizeof(*lines));
-
-	if (lines == NULL)
-		return POOL_E_NO_MEMORY;
-	qsort(loader->reports, loader->n_reports, sizeof(*loader->reports), compare_reports);
-	for (size_t i = 0; i < loader->n_reports; i++)
-		lines[i] = loader->reports[i].line;
-	*ret = (struct config_errors){ lines, loader->n_reports };
-	loader->n_reports = 0;
-	return POOL_E_CONFIG;
-}
-
-/* libconfig notices a missing or superfluous mark only at the word behind it. */
-static void report_syntax(struct config_loader *loader, const config_t *parsed)
-{
-	const char *message = config_error_text(parsed);
-
-	if (message == NULL || strcmp(message, "syntax error") == 0)
-		message = "syntax error here or just before: a ; , or bracket missing, or one too "
-			  "many";
-	loader_report_line(loader, (unsigned int)config_error_line(parsed), message);
-}
-
-static void read_text(struct config_loader *loader)
-{
-	config_t parsed;
-
-	config_init(&parsed);
-	config_set_include_dir(&parsed, NO_INCLUDE_DIR);
-	if (config_read_string(&parsed, loader->text.data))
-		read_root(loader, config_root_setting(&parsed));
-	else
-		report_syntax(loader, &parsed);
+	(void)object;
+	read_root(loader, root);
 	loader_drafts_done(loader);
-	config_destroy(&parsed);
 }
 
-/* `code` is what getting the text returned. */
-static int load(struct config_loader *loader, const char *path, int code, struct config **ret,
+static int load(const struct config_source *source, struct config **ret,
 		struct config_errors *errors)
 {
+	static const struct config_reader reader = { read_all, NULL };
+	struct config_loader loader = { 0 };
+	int code;
+
+	*errors = (struct config_errors){ 0 };
+	loader.config = loader_alloc(&loader, 1, sizeof(*loader.config));
+	if (loader.config == NULL)
+		return POOL_E_NO_MEMORY;
+	loader_copy(&loader, source->path, &loader.config->path);
+	code = loader_load(&loader, source, &reader, errors);
 	if (code == 0) {
-		loader->config = loader_alloc(loader, 1, sizeof(*loader->config));
-		if (loader->config != NULL) {
-			loader_copy(loader, path, &loader->config->path);
-			read_text(loader);
-		}
+		*ret = loader.config;
+		loader.config = NULL;
 	}
-	if (loader->no_memory || code == POOL_E_NO_MEMORY) {
-		code = POOL_E_NO_MEMORY;
-	} else if (loader->n_reports > 0) {
-		code = take_errors(loader, errors);
-	} else if (code == 0) {
-		*ret = loader->config;
-		loader->config = NULL;
-	}
-	for (size_t i = 0; i < loader->n_reports; i++)
-		free(loader->reports[i].line);
-	free(loader->reports);
-	free(loader->rule_address);
-	config_text_done(&loader->text);
-	config_free(&loader->config);
+	free(loader.rule_address);
+	config_free(&loader.config);
 	return code;
 }
 
 int config_load(const char *path, struct config **ret, struct config_errors *errors)
 {
-	struct config_loader loader = { 0 };
-	const struct config_text_reporter reporter = { text_report, &loader };
-	int code, errnum;
-
-	*errors = (struct config_errors){ 0 };
-	code = config_text_load(&loader.text, path, &reporter);
-	errnum = errno;
-	if (code == POOL_E_SYSTEM) {
-		config_text_done(&loader.text);
-		errors->lines = calloc(1, sizeof(*errors->lines));
-		if (errors->lines == NULL)
-			return POOL_E_NO_MEMORY;
-		if (asprintf(&errors->lines[0], "%s: %s", path, strerror(errnum)) < 0) {
-			free(errors->lines);
-			*errors = (struct config_errors){ 0 };
-			return POOL_E_NO_MEMORY;
-		}
-		errors->n = 1;
-		return POOL_E_CONFIG;
-	}
-	return load(&loader, path, code, ret, errors);
+	return load(&(struct config_source){ .path = path }, ret, errors);
 }
 
 int config_load_text(const char *text, const char *name, struct config **ret,
 		     struct config_errors *errors)
 {
-	struct config_loader loader = { 0 };
-	const struct config_text_reporter reporter = { text_report, &loader };
-
-	*errors = (struct config_errors){ 0 };
-	return load(&loader, name, config_text_load_string(&loader.text, text, name, &reporter),
-		    ret, errors);
+	return load(&(struct config_source){ .path = name, .text = text }, ret, errors);
 }
 
 /* ---- what has been loaded ---------------------------------------------------------------- */
@@ -384,14 +302,6 @@ void config_free(struct config **config)
 	free(old->state_dir);
 	free(old);
 	*config = NULL;
-}
-
-void config_errors_done(struct config_errors *errors)
-{
-	for (size_t i = 0; i < errors->n; i++)
-		free(errors->lines[i]);
-	free(errors->lines);
-	*errors = (struct config_errors){ 0 };
 }
 
 size_t config_find_pool(const struct config *config, const char *name)

@@ -4,11 +4,15 @@
  *
  *	config_text.c    files, includes, lines
  *	config_value.c   typed values of libconfig settings, mistakes in words
+ *	config_file.c    a file with all of it: the settings, or the mistakes
  *	config_modules.c `modules`
  *	config_pool.c    `pools`
  *	config_madcap.c  the madcap group of a pool
  *	config_check.c   what concerns several settings: overlaps, chains, reservations
  *	config.c         the public interface, the top level, `assign`
+ *
+ * The first three know nothing of rasip.conf; madcapd.conf is read with them as well, and then
+ * has `config` and what belongs to it empty.
  *
  * Every reader reports what is wrong and goes on; a configuration with any report is thrown away.
  * Settings live until the loading ends, so checks can still name their lines.
@@ -66,6 +70,27 @@ struct config_key {
 	const char *name;
 	void (*read)(struct config_loader *loader, const config_setting_t *setting, void *object);
 };
+
+/* ---- config_file.c ----------------------------------------------------------------------- */
+
+struct config_source {
+	const char *path; /* the file, or what `text` is called in messages */
+	const char *text; /* NULL: it is read from the file */
+};
+
+/* What is to be done with the settings, as long as they live. */
+struct config_reader {
+	void (*read_root)(struct config_loader *loader, const config_setting_t *root, void *object);
+	void *object;
+};
+
+/*
+ * Reads all of the source; afterwards the loader's text and reports are gone. Returns 0,
+ * POOL_E_CONFIG with all mistakes in `errors`, or POOL_E_NO_MEMORY.
+ */
+int loader_load(struct config_loader *loader, const struct config_source *source,
+		const struct config_reader *reader, struct config_errors *errors)
+	__attribute__((warn_unused_result));
 
 /* ---- config_value.c ---------------------------------------------------------------------- */
 

@@ -12,8 +12,7 @@
 #include "op.h"
 #include "parse.h"
 
-/* ---- pools by number ----------------------------------------------------------------------------
- */
+/* ---- pools by number ------------------------------------------------------------------------ */
 
 /* Names for the numbers in records, also of pools that the configuration no longer has. */
 struct names {
@@ -71,8 +70,7 @@ static const char *name_of(const struct names *names, uint32_t number)
 	return "";
 }
 
-/* ---- records ------------------------------------------------------------------------------------
- */
+/* ---- records -------------------------------------------------------------------------------- */
 
 /* Store time to wall clock, by what both say now. */
 static int64_t wall_time(const struct op *op, uint64_t stamp)
@@ -104,8 +102,16 @@ static void describe(const struct op *op, uint32_t addr, const struct lease_reco
 	};
 }
 
+/* Nobody's, and free: what was forgotten is not shown. */
+static bool is_blank(const struct pool_record *record)
+{
+	return record->state == POOL_STATE_REMEMBERED && record->user[0] == '\0';
+}
+
 static bool fits(const struct pool_filter *filter, const struct pool_record *record)
 {
+	if (is_blank(record))
+		return false;
 	if (filter == NULL)
 		return record->state == POOL_STATE_ACTIVE;
 	if (!filter->all && record->state != POOL_STATE_ACTIVE)
@@ -193,8 +199,7 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 	return code;
 }
 
-/* ---- statistics ---------------------------------------------------------------------------------
- */
+/* ---- statistics ----------------------------------------------------------------------------- */
 
 /* One address of the registry, for the pool that has it now. */
 static void count_record(struct op *op, uint32_t addr, const struct lease_record *record,
@@ -292,8 +297,7 @@ int pool_stats(struct pool *pool, struct pool_stats *ret, struct error *why)
 	return code == POOL_E_NOT_FOUND ? 0 : code;
 }
 
-/* ---- changing -----------------------------------------------------------------------------------
- */
+/* ---- changing ------------------------------------------------------------------------------- */
 
 static int forget(struct op *op, uint32_t addr)
 {
@@ -301,6 +305,9 @@ static int forget(struct op *op, uint32_t addr)
 	char text[IP4_TEXT_SIZE];
 	int code = record_get_lease(op->txn, addr, &record);
 
+	if (code == 0 && !record.active && record.user[0] == '\0' &&
+	    !lease_is_resting(op, addr, &record))
+		code = POOL_E_NOT_FOUND;
 	if (code == POOL_E_NOT_FOUND)
 		error_set(op->error, "nothing is known of %s", format_ip4(addr, text));
 	else if (code < 0)

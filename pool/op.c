@@ -117,6 +117,21 @@ int op_begin_txn(struct op *op, bool write)
 	return code;
 }
 
+/*
+ * pppd's handlers come without SA_RESTART, and a script or a helper of pppd may end at any moment:
+ * no system call in here, LMDB's least of all, is to fail because of that. Faults still get through.
+ */
+static void block_signals(struct op *op)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP };
+	sigset_t set;
+
+	sigfillset(&set);
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+		sigdelset(&set, faults[i]);
+	op->signals_blocked = sigprocmask(SIG_BLOCK, &set, &op->signals) == 0;
+}
+
 int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
 {
 	int code;
@@ -127,6 +142,7 @@ int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
 		error_set(error, "out of memory");
 		return POOL_E_NO_MEMORY;
 	}
+	block_signals(op);
 	code = open_all(pool, create, error);
 	if (code < 0)
 		op_done(op);
@@ -212,6 +228,8 @@ void op_done(struct op *op)
 		in_use_done(&op->in_use);
 	free(op->counters);
 	free(op->events);
+	if (op->signals_blocked)
+		sigprocmask(SIG_SETMASK, &op->signals, NULL);
 	*op = (struct op){ 0 };
 }
 

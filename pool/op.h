@@ -6,6 +6,8 @@
 #ifndef RASIP_OP_H
 #define RASIP_OP_H
 
+#include <signal.h>
+
 #include "in_use.h"
 #include "owner.h"
 #include "pool.h"
@@ -46,6 +48,8 @@ struct op_event {
 struct op {
 	struct pool *pool;
 	struct store_txn *txn;
+	sigset_t signals; /* the caller's mask, while signals_blocked */
+	bool signals_blocked;
 	bool write;
 	bool rehearsal; /* explain: takes no lock, is never committed */
 	int64_t now_ms;
@@ -62,7 +66,7 @@ struct op {
 };
 
 /*
- * Starts an operation without a transaction: opens what is not open and, with `create`, makes what
+ * Starts an operation without a transaction: blocks signals until op_done(), opens what is not open and, with `create`, makes what
  * is missing. On an error nothing is left to end.
  */
 int op_open(struct op *op, struct pool *pool, bool create, struct error *error)

@@ -25,8 +25,7 @@
 #define SCAN_CHEAP 1024
 #define SCAN_INTERVAL_MS 1000
 
-/* ---- opening ----------------------------------------------------------------------------------
- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 static int64_t real_boot_ms(void *context)
 {
@@ -122,8 +121,7 @@ void pool_close(struct pool **pool)
 	*pool = NULL;
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------
- */
+/* ---- choosing ------------------------------------------------------------------------------- */
 
 /* Not an error code: a pool looks full, and that has to be proven before the search goes on. */
 #define NEEDS_SCAN 3
@@ -342,8 +340,7 @@ static int search_address(struct search *search)
 	return code;
 }
 
-/* ---- sessions ---------------------------------------------------------------------------------
- */
+/* ---- sessions ------------------------------------------------------------------------------- */
 
 static int check_request(const struct pool_request *request, struct error *error)
 {
@@ -561,14 +558,13 @@ int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct err
 
 const struct config_pool *pool_lease_config(const struct pool *pool, const struct pool_lease *lease)
 {
-	size_t index = lease->pool[0] == '\0' ? CONFIG_NO_POOL
+	size_t index = lease->pool[0] == '\0' ? assign_pool(pool->config, lease->user, lease->port)
 					      : config_find_pool(pool->config, lease->pool);
 
 	return index == CONFIG_NO_POOL ? NULL : &pool->config->pools[index];
 }
 
-/* ---- taking back ------------------------------------------------------------------------------
- */
+/* ---- taking back ---------------------------------------------------------------------------- */
 
 static int apply_reclaim(struct op *op, const struct scan *scan, uint64_t *count)
 {
@@ -622,8 +618,7 @@ int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct er
 	return code;
 }
 
-/* ---- explaining -------------------------------------------------------------------------------
- */
+/* ---- explaining ----------------------------------------------------------------------------- */
 
 int pool_explain(struct pool *pool, const struct pool_request *request,
 		 struct pool_explanation *ret, struct error *why)

@@ -29,7 +29,7 @@
  *	struct pool_lease lease = POOL_LEASE_NONE;
  *	struct error why;
  *
- *	if (pool_open(&pool, config, NULL, &why) < 0)
+ *	if (pool_open(&pool, config, NULL) < 0)
  *		...
  *	if (pool_acquire(pool, &(struct pool_request){ .user = "alice", .port = "ttyS0" },
  *			 &lease, &why) < 0)
@@ -182,7 +182,11 @@ int pool_lease_adopt(struct pool *pool, const struct pool_lease *lease, struct e
 int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct error *why)
 	__attribute__((warn_unused_result));
 
-/* The configuration of the lease's pool, or NULL where it lies outside all of them. */
+/*
+ * The pool whose settings (dns, wins, local) the lease's link gets: the lease's own or, outside all
+ * pools (a reservation, a candidate, a module's address), the pool that the rules would give the user
+ * an address from. NULL where there is none.
+ */
 const struct config_pool *pool_lease_config(const struct pool *pool,
 					    const struct pool_lease *lease);
 
@@ -273,13 +277,19 @@ struct pool_explanation {
 	struct error why; /* where code is not 0 */
 };
 
-/* What pool_acquire would do now, by the same code, without doing it. Blocks writers as long as an
- * acquire does. Returns 0 if there is an explanation, else why there is none. */
+/*
+ * What pool_acquire would do now, by the same code, without doing it: ret->code and, where that is not
+ * 0, ret->why. Blocks writers for as long as an acquire does, and makes directory and store where
+ * they are missing. Returns 0 if there is an explanation, else why there is none.
+ */
 int pool_explain(struct pool *pool, const struct pool_request *request,
 		 struct pool_explanation *ret, struct error *why);
 
-/* The active lease of an address with whether its owner lives; *ret_record's strings live until the
- * next call. POOL_E_NOT_FOUND. */
+/*
+ * What the registry has on an address, in whatever state, and whether a live session holds its lock.
+ * Both are looked at one after the other: of a session that is just ending, the record may still be
+ * active and the lock gone. ret_record's strings live until the next call. POOL_E_NOT_FOUND.
+ */
 int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_record,
 		bool *ret_alive, struct error *why);
 

@@ -2,6 +2,8 @@
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <lmdb.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -15,6 +17,8 @@
 /* Sorts before every other key: all of ours begin with a letter. */
 static const char META_KEY[] = "\001rasip";
 #define META_SIZE_MAX 64
+#define READERS_MAX 126     /* LMDB's default, by which it sizes its lock file: */
+#define LOCK_FILE_SIZE 8192 /* a header and a cache line for each of them */
 
 struct store {
 	MDB_env *env;
@@ -56,6 +60,12 @@ static int code_of(int rc)
 	}
 }
 
+/* LMDB calls a write that the disk had only half the room for an input/output error. */
+static const char *reason_of(int rc)
+{
+	return rc == EIO ? "Input/output error, or no space left on device" : mdb_strerror(rc);
+}
+
 static int fail(const struct store *store, int rc, const char *what, struct error *error)
 {
 	int code = code_of(rc);
@@ -66,7 +76,7 @@ static int fail(const struct store *store, int rc, const char *what, struct erro
 			  "session uses it",
 			  store->path, mdb_strerror(rc));
 	else
-		error_set(error, "%s: cannot %s: %s", store->path, what, mdb_strerror(rc));
+		error_set(error, "%s: cannot %s: %s", store->path, what, reason_of(rc));
 	return code;
 }
 
@@ -86,6 +96,35 @@ static int check_length(struct store *store, struct error *error)
 	    (uint64_t)file.st_size < ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
 		return fail(store, MDB_CORRUPTED, "read", error);
 	return 0;
+}
+
+/*
+ * LMDB makes its lock file sparse and writes to it through a map. On a full disk that would be a
+ * SIGBUS, so its blocks are there before LMDB sees it. (Closing the file again drops this process's
+ * locks on it: there are none yet.)
+ */
+static int reserve_lock_file(const struct store_options *options, struct error *error)
+{
+	char path[PATH_MAX];
+	struct stat file;
+	int fd;
+	int errnum;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s-lock", options->path) >= sizeof(path)) {
+		error_set(error, "%s: the path is too long", options->path);
+		return POOL_E_STORE;
+	}
+	if (stat(path, &file) == 0 && file.st_size >= LOCK_FILE_SIZE &&
+	    file.st_blocks * 512 >= file.st_size)
+		return 0;
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	errnum = fd < 0 ? errno : posix_fallocate(fd, 0, LOCK_FILE_SIZE);
+	if (fd >= 0)
+		close(fd);
+	if (errnum == 0)
+		return 0;
+	error_set_errno(error, errnum, "cannot make %s", path);
+	return POOL_E_STORE;
 }
 
 static unsigned int env_flags(const struct store_options *options)
@@ -111,19 +150,64 @@ static void keep_lists_off_the_heap(void)
 #endif
 }
 
-static int open_env(struct store *store, const struct store_options *options, struct error *error)
+/*
+ * A new file comes into place whole: one whose head was cut short by a full disk would stay damaged
+ * for ever. Somebody else may be making it too; who is second uses what is there.
+ */
+static int make_file(const struct store *store, const struct store_options *options,
+		     struct error *error)
 {
-	struct stat file;
+	char path[PATH_MAX];
+	MDB_env *env = NULL;
 	int rc;
 
-	if (!options->create && stat(options->path, &file) != 0 && errno == ENOENT) {
-		error_set(error, "%s does not exist", options->path);
+	if ((size_t)snprintf(path, sizeof(path), "%s-new-%d", store->path, (int)getpid()) >=
+	    sizeof(path))
+		return fail(store, ENAMETOOLONG, "make it", error);
+	rc = mdb_env_create(&env);
+	if (rc == 0)
+		rc = mdb_env_open(env, path, env_flags(options) | MDB_NOLOCK, 0600);
+	if (env != NULL)
+		mdb_env_close(env);
+	if (rc == 0 && link(path, store->path) != 0 && errno != EEXIST)
+		rc = errno;
+	unlink(path);
+	return rc == 0 ? 0 : fail(store, rc, "make it", error);
+}
+
+static int prepare_files(const struct store *store, const struct store_options *options,
+			 struct error *error)
+{
+	struct stat file;
+	bool missing = stat(store->path, &file) != 0 && errno == ENOENT;
+
+	if (missing && !options->create) {
+		error_set(error, "%s does not exist", store->path);
 		return POOL_E_NOT_FOUND;
 	}
+	if (missing) {
+		int code = make_file(store, options, error);
+
+		if (code < 0)
+			return code;
+	}
+	return options->read_only ? 0 : reserve_lock_file(options, error);
+}
+
+static int open_env(struct store *store, const struct store_options *options, struct error *error)
+{
+	int code;
+	int rc;
+
 	keep_lists_off_the_heap();
+	code = prepare_files(store, options, error);
+	if (code < 0)
+		return code;
 	rc = mdb_env_create(&store->env);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(store->env, (size_t)options->map_bytes);
+	if (rc == 0)
+		rc = mdb_env_set_maxreaders(store->env, READERS_MAX);
 	if (rc == 0)
 		rc = mdb_env_open(store->env, store->path, env_flags(options), 0600);
 	if (rc != 0)

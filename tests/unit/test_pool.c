@@ -332,6 +332,8 @@ START_TEST(reservations)
 	ASSERT_REFUSED("alice", "reserved address 10.0.0.2 belongs to a live session");
 	ASSERT_GETS(&bob, "bob", "192.0.2.9");
 	ck_assert_str_eq(bob.pool, "");
+	/* Outside all pools, the link still gets the settings of the pool he would have been in. */
+	ck_assert_str_eq(pool_lease_config(fixture.pool, &bob)->name, "p");
 	give_back(&alice);
 	ASSERT_REFUSED("z", "full");
 	ASSERT_GETS(&alice, "alice", "10.0.0.2");
@@ -655,6 +657,8 @@ START_TEST(the_operators_view)
 	ck_assert_int_eq(pool_forget(fixture.pool, leases[3].addr_be, &fixture.why),
 			 POOL_E_NOT_OWNER);
 	ck_assert_int_eq(pool_forget(fixture.pool, be("10.0.0.2"), &fixture.why), 0);
+	ck_assert_int_eq(pool_forget(fixture.pool, be("10.0.0.2"), &fixture.why),
+			 POOL_E_NOT_FOUND);
 	ck_assert_int_eq(pool_forget(fixture.pool, be("10.3.0.2"), &fixture.why), POOL_E_NOT_FOUND);
 	ck_assert_int_eq(pool_stats(fixture.pool, &stats, &fixture.why), 0);
 	ck_assert_uint_eq(stats.free, 2);

@@ -7,6 +7,7 @@
 #include <glob.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "record.h"
@@ -284,6 +285,42 @@ START_TEST(a_writer_is_killed)
 }
 END_TEST
 
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	alarms++;
+}
+
+/* pppd's handlers interrupt system calls, and its scripts end whenever they like. */
+START_TEST(a_storm_of_signals)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval often = { { 0, 50 }, { 0, 50 } };
+	struct itimerval never = { { 0, 0 }, { 0, 0 } };
+	struct pool_lease one;
+	sigset_t before;
+	sigset_t after;
+
+	fixture_load(TWO);
+	sigaction(SIGALRM, &action, NULL);
+	sigprocmask(SIG_SETMASK, NULL, &before);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (int i = 0; i < 500; i++) {
+		ASSERT_GETS(&one, "alice", "10.0.0.1");
+		pool_rest(fixture.pool);
+		give_back(&one);
+		pool_rest(fixture.pool);
+	}
+	setitimer(ITIMER_REAL, &never, NULL);
+	sigprocmask(SIG_SETMASK, NULL, &after);
+	for (int sig = 1; sig < SIGRTMIN; sig++)
+		ck_assert_int_eq(sigismember(&before, sig), sigismember(&after, sig));
+	ck_assert_int_gt(alarms, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("store");
@@ -304,6 +341,7 @@ int main(void)
 	tcase_add_test(tcase, a_release_on_a_full_disk);
 	tcase_add_test(tcase, no_descriptors_left);
 	tcase_add_test(tcase, a_writer_is_killed);
+	tcase_add_test(tcase, a_storm_of_signals);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
