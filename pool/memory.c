@@ -11,14 +11,14 @@
 #include <unistd.h>
 
 #include "directory.h"
+#include "history.h"
 #include "lease.h"
 
 /* What one call brings up to date; what is left waits for the next one. */
-#define FLUSH_MAX 4096
+#define FLUSH_MAX 1024
 #define MEMORY_MAP_BYTES (SIZE_MAX > UINT32_MAX ? UINT64_C(16) << 30 : UINT64_C(256) << 20)
 
-static int open_memory(const struct pool *pool, bool create, struct store **ret,
-		       struct error *error)
+int memory_open(const struct pool *pool, bool create, struct store **ret, struct error *error)
 {
 	char path[PATH_MAX];
 	struct store_options options = {
@@ -94,7 +94,7 @@ int memory_import(struct op *op)
 	struct error error = { "" };
 	struct store *store = NULL;
 	struct store_txn *txn = NULL;
-	int code = open_memory(op->pool, false, &store, &error);
+	int code = memory_open(op->pool, false, &store, &error);
 	bool failed;
 
 	if (code == 0)
@@ -134,59 +134,69 @@ static int collect_one(struct op *op, uint32_t addr, struct change *ret)
 	return 0;
 }
 
-static int collect(struct op *op, struct change *changes, size_t *ret_n)
+/* All that one call brings up to date. */
+struct work {
+	struct history_batch news;
+	size_t n_changes;
+	struct change changes[FLUSH_MAX];
+};
+
+static int collect(struct op *op, struct work *work)
 {
 	struct key key = key_dirty(0);
 	struct store_bytes found;
 	struct store_bytes value;
-	size_t n = 0;
 	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
 
-	while (code == 0 && key_has_prefix(found, &key, 1) && n < FLUSH_MAX) {
+	work->n_changes = 0;
+	while (code == 0 && key_has_prefix(found, &key, 1) && work->n_changes < FLUSH_MAX) {
+		struct change *change = &work->changes[work->n_changes];
 		uint32_t addr;
 
-		if (!key_addr(found, &addr) || value.size != sizeof(changes[n].id))
+		if (!key_addr(found, &addr) || value.size != sizeof(change->id))
 			return op_fail(op, POOL_E_DAMAGED);
-		code = collect_one(op, addr, &changes[n]);
+		code = collect_one(op, addr, change);
 		if (code < 0)
 			return code;
-		memcpy(&changes[n++].id, value.data, value.size);
+		memcpy(&change->id, value.data, value.size);
+		work->n_changes++;
 		code = store_next(op->txn, &found, &value);
 	}
 	if (code < 0 && code != POOL_E_NOT_FOUND)
 		return op_fail(op, code);
-	*ret_n = n;
-	return 0;
+	return history_look(op, FLUSH_MAX, &work->news);
 }
 
-static int write_changes(struct store_txn *txn, const struct change *changes, size_t n)
+static int write_changes(struct store_txn *txn, const struct work *work)
 {
 	int code = 0;
 
-	for (size_t i = 0; i < n && code == 0; i++) {
-		struct key key = key_memory(changes[i].addr);
+	for (size_t i = 0; i < work->n_changes && code == 0; i++) {
+		const struct change *change = &work->changes[i];
+		struct key key = key_memory(change->addr);
 
-		if (changes[i].forget)
+		if (change->forget)
 			code = record_delete(txn, &key);
 		else
-			code = record_put_memory(txn, changes[i].addr, &changes[i].memory);
+			code = record_put_memory(txn, change->addr, &change->memory);
 	}
 	return code;
 }
 
-static int flush(const struct pool *pool, const struct change *changes, size_t n,
-		 struct error *error)
+static int flush(struct op *op, const struct work *work, struct error *error)
 {
 	struct store *store = NULL;
 	struct store_txn *txn = NULL;
-	int code = open_memory(pool, true, &store, error);
+	int code = memory_open(op->pool, true, &store, error);
 
 	if (code == 0)
 		code = store_begin(store, true, &txn, NULL, error);
 	if (code == 0) {
-		code = write_changes(txn, changes, n);
+		code = write_changes(txn, work);
+		if (code == 0)
+			code = history_take(op, &work->news, txn);
 		if (code < 0)
-			error_set(error, "%s/" MEMORY_FILE ": %s", pool->config->state_dir,
+			error_set(error, "%s/" MEMORY_FILE ": %s", op->pool->config->state_dir,
 				  store_txn_problem(txn));
 	}
 	if (code == 0)
@@ -197,20 +207,24 @@ static int flush(const struct pool *pool, const struct change *changes, size_t n
 }
 
 /* What has changed again in the meantime stays noted. */
-static int settle(struct op *op, const struct change *changes, size_t n)
+static int settle(struct op *op, const struct work *work)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct key key = key_dirty(changes[i].addr);
-		struct store_bytes value;
-		int code = store_get(op->txn, key_bytes(&key), &value);
+	int code;
 
-		if (code == 0 && value.size == sizeof(changes[i].id) &&
-		    memcmp(value.data, &changes[i].id, value.size) == 0)
+	for (size_t i = 0; i < work->n_changes; i++) {
+		const struct change *change = &work->changes[i];
+		struct key key = key_dirty(change->addr);
+		struct store_bytes value;
+
+		code = store_get(op->txn, key_bytes(&key), &value);
+		if (code == 0 && value.size == sizeof(change->id) &&
+		    memcmp(value.data, &change->id, value.size) == 0)
 			code = record_delete(op->txn, &key);
 		if (code < 0 && code != POOL_E_NOT_FOUND)
 			return op_fail(op, code);
 	}
-	return op_commit(op);
+	code = history_settle(op, &work->news);
+	return code == 0 ? op_commit(op) : code;
 }
 
 /* One process at a time is enough; the others' notes are in the same store. */
@@ -232,41 +246,39 @@ static int lock_state(const struct pool *pool, int *ret_fd, struct error *error)
 	return code;
 }
 
-static int maintain(struct op *op, struct change *changes, struct error *error)
+/* From the one store to the disk's, and only then out of the first. Other processes may go on all the
+ * time but for the moment in which what has been written is struck off. */
+static int write_and_settle(struct op *op, const struct work *work, struct error *error)
 {
-	size_t n = 0;
 	int lock_fd;
-	int code = collect(op, changes, &n);
+	int code = lock_state(op->pool, &lock_fd, error);
 
-	op_abort_txn(op);
-	if (code < 0 || n == 0)
-		return code;
-	code = lock_state(op->pool, &lock_fd, error);
 	if (code < 0)
 		return code == POOL_E_REFUSED ? 0 : code;
-	code = flush(op->pool, changes, n, error);
-	close(lock_fd);
+	code = flush(op, work, error);
+	op_abort_txn(op);
 	if (code == 0)
 		code = op_begin_txn(op, true);
-	return code == 0 ? settle(op, changes, n) : code;
+	if (code == 0)
+		code = settle(op, work);
+	close(lock_fd);
+	return code;
 }
 
 int pool_maintain(struct pool *pool, struct error *error)
 {
-	struct change *changes;
+	struct work *work = malloc(sizeof(*work));
 	struct op op;
-	int code = op_begin(&op, pool, false, error);
+	int code = work == NULL ? POOL_E_NO_MEMORY : op_begin(&op, pool, false, error);
 
-	if (code < 0)
+	if (code < 0) {
+		free(work);
 		return code == POOL_E_NOT_FOUND ? 0 : code;
-	changes = malloc(FLUSH_MAX * sizeof(*changes));
-	if (changes == NULL) {
-		error_set(error, "out of memory");
-		code = POOL_E_NO_MEMORY;
-	} else {
-		code = maintain(&op, changes, error);
 	}
-	free(changes);
+	code = collect(&op, work);
+	if (code == 0 && (work->n_changes > 0 || work->news.first < work->news.end))
+		code = write_and_settle(&op, work, error);
+	free(work);
 	op_done(&op);
 	return code;
 }

@@ -7,6 +7,9 @@
 
 #include "op.h"
 
+/* Opens the memory store; with `create`, makes it. POOL_E_NOT_FOUND where there is none. */
+int memory_open(const struct pool *pool, bool create, struct store **ret, struct error *error);
+
 /* Takes what the memory store has into a fresh lease store, in op's write transaction. A memory
  * store that cannot be read is an event, not a failure: the users get addresses, only not their old
  * ones. */

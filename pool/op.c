@@ -14,6 +14,9 @@
 #include "directory.h"
 #include "memory.h"
 
+/* Events that wait for somebody to take them to the memory store. */
+#define OP_NEWS_MAX 20000
+
 #define MAP_BYTES_MIN (UINT64_C(256) << 20)
 #define MAP_BYTES_PER_ADDRESS 1024
 #if SIZE_MAX > UINT32_MAX
@@ -182,24 +185,53 @@ static int write_counters(struct op *op)
 	return 0;
 }
 
+/*
+ * What happened goes into the same transaction, behind what is there, for pool_maintain to take to the
+ * memory store. Where nobody does that, the oldest goes.
+ */
+static int write_news(struct op *op)
+{
+	const struct key end = key_news(UINT64_MAX);
+	const struct key begin = key_news(0);
+	struct store_bytes found;
+	struct store_bytes value;
+	uint64_t number = 0;
+	int code = store_seek_before(op->txn, key_bytes(&end), &found, &value);
+
+	if (code == 0 && key_has_prefix(found, &begin, 1))
+		number = key_number(found) + 1;
+	for (size_t i = 0; i < op->n_events; i++) {
+		struct key key = key_news(number++);
+
+		code = record_put_history(op->txn, &key, &op->events[i].record);
+		if (code < 0)
+			return op_fail(op, code);
+	}
+	code = store_seek(op->txn, key_bytes(&begin), &found, &value);
+	if (code == 0 && key_has_prefix(found, &begin, 1) &&
+	    number - key_number(found) > OP_NEWS_MAX)
+		code = store_delete(op->txn, found);
+	return code < 0 && code != POOL_E_NOT_FOUND ? op_fail(op, code) : 0;
+}
+
 static void tell(struct op *op)
 {
 	const struct pool_env *env = &op->pool->env;
 
 	for (size_t i = 0; env->observe != NULL && i < op->n_events; i++) {
-		const struct op_event *event = &op->events[i];
+		const struct history_record *record = &op->events[i].record;
 
 		env->observe(env->context, &(struct pool_event){
-						   .kind = event->kind,
-						   .addr_be = htonl(event->addr),
-						   .pool = event->pool,
-						   .user = event->user,
-						   .port = event->port,
-						   .module = event->module,
-						   .notify = event->notify,
-						   .pid = event->pid,
-						   .how = event->how,
-						   .text = event->text,
+						   .kind = record->kind,
+						   .addr_be = htonl(record->addr),
+						   .pool = record->pool,
+						   .user = record->user,
+						   .port = record->port,
+						   .module = record->module,
+						   .notify = op->events[i].notify,
+						   .pid = record->pid,
+						   .how = record->how,
+						   .text = record->text,
 					   });
 	}
 	op->n_events = 0;
@@ -209,6 +241,8 @@ int op_commit(struct op *op)
 {
 	int code = op->write ? write_counters(op) : 0;
 
+	if (code == 0 && op->n_events > 0)
+		code = write_news(op);
 	if (code < 0) {
 		op_abort_txn(op);
 		return code;
@@ -322,29 +356,31 @@ size_t op_pool_by_number(struct op *op, uint32_t number, uint32_t addr)
 }
 
 void op_note(struct op *op, enum pool_event_kind kind, uint32_t addr, size_t pool,
-	     const struct lease_record *record, const char *text)
+	     const struct lease_record *lease, const char *text)
 {
-	struct op_event *event;
 	struct op_event *grown;
+	struct history_record *record;
 
-	if (op->rehearsal || op->pool->env.observe == NULL)
+	if (op->rehearsal)
 		return;
 	grown = realloc(op->events, (op->n_events + 1) * sizeof(*grown));
 	if (grown == NULL)
 		return; /* the lease matters more than the line in the log */
 	op->events = grown;
-	event = &op->events[op->n_events++];
-	*event = (struct op_event){ .kind = kind, .addr = addr };
-	snprintf(event->pool, sizeof(event->pool), "%s", op_pool_name(op, pool));
-	snprintf(event->text, sizeof(event->text), "%s", text);
-	if (record == NULL)
+	op->events[op->n_events] = (struct op_event){ .notify = lease != NULL && lease->notify };
+	record = &op->events[op->n_events++].record;
+	*record = (struct history_record){ .kind = kind, .addr = addr, .time_sec = op->now_sec };
+	snprintf(record->pool, sizeof(record->pool), "%s", op_pool_name(op, pool));
+	snprintf(record->text, sizeof(record->text), "%.255s", text);
+	if (lease == NULL)
 		return;
-	event->how = record->how;
-	event->notify = record->notify;
-	event->pid = record->pid;
-	memcpy(event->user, record->user, sizeof(event->user));
-	memcpy(event->port, record->port, sizeof(event->port));
-	memcpy(event->module, record->module, sizeof(event->module));
+	if (kind == POOL_EVENT_RELEASE || kind == POOL_EVENT_RECLAIM)
+		record->granted_sec = lease->since_sec;
+	record->how = lease->how;
+	record->pid = lease->pid;
+	memcpy(record->user, lease->user, sizeof(record->user));
+	memcpy(record->port, lease->port, sizeof(record->port));
+	memcpy(record->module, lease->module, sizeof(record->module));
 }
 
 void op_read_in_use(struct op *op)

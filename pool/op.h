@@ -33,16 +33,8 @@ struct op_counters {
 };
 
 struct op_event {
-	enum pool_event_kind kind;
-	uint32_t addr;
-	enum pool_how how;
+	struct history_record record;
 	bool notify;
-	pid_t pid;
-	char pool[CONFIG_POOL_NAME_MAX + 1];
-	char user[POOL_USER_MAX + 1];
-	char port[POOL_PORT_MAX + 1];
-	char module[POOL_MODULE_MAX + 1];
-	char text[256];
 };
 
 struct op {
@@ -100,9 +92,9 @@ struct pool_counters *op_counters(struct op *op, size_t pool, bool change, int *
  * record names, or CONFIG_NO_POOL. Most often it is the pool that has the address now. */
 size_t op_pool_by_number(struct op *op, uint32_t number, uint32_t addr);
 
-/* Notes an event to be told after the commit; strings of `record` are copied. */
+/* Notes an event: it is written with the commit and told after it. What `lease` says is copied. */
 void op_note(struct op *op, enum pool_event_kind kind, uint32_t addr, size_t pool,
-	     const struct lease_record *record, const char *text);
+	     const struct lease_record *lease, const char *text);
 
 /* Sets op->error from the transaction's failure and returns `code`. */
 int op_fail(struct op *op, int code);

@@ -241,6 +241,30 @@ int pool_walk(struct pool *pool, const struct pool_filter *filter,
 	      int (*each)(void *context, const struct pool_record *record), void *context,
 	      struct error *why);
 
+/* One event of the past. */
+struct pool_past {
+	enum pool_event_kind kind;
+	int64_t time_sec;
+	int64_t granted_sec; /* RELEASE, RECLAIM: when the lease began; else 0 */
+	uint32_t addr_be;    /* 0: none */
+	enum pool_how how;   /* GRANT */
+	pid_t pid;
+	const char *pool;
+	const char *user;
+	const char *port;
+	const char *module;
+	const char *text; /* REFUSAL, CONFLICT, ALARM: in words; else "" */
+};
+
+/*
+ * Calls `each` for what happened, oldest first, until it returns something else than 0, which is then
+ * returned. The last POOL_HISTORY_MAX events are kept, across reboots. POOL_E_NOT_FOUND where nothing
+ * has ever happened.
+ */
+#define POOL_HISTORY_MAX 200000
+int pool_history(struct pool *pool, int (*each)(void *context, const struct pool_past *past),
+		 void *context, struct error *why);
+
 struct pool_stats {
 	const struct config_pool *config;
 	uint64_t size;      /* addresses of the ranges, less excludes and local ends */

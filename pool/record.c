@@ -5,7 +5,7 @@
 
 #include "wire.h"
 
-#define RECORD_SIZE_MAX 512
+#define RECORD_SIZE_MAX 1024
 
 enum lease_flag { FLAG_ACTIVE = 1, FLAG_NOTIFY = 2 };
 
@@ -46,6 +46,35 @@ struct key key_foreign(uint32_t addr)
 struct key key_memory(uint32_t addr)
 {
 	return key_of_addr('A', addr);
+}
+
+static struct key key_of_number(char kind, uint64_t number)
+{
+	struct key key;
+	struct wire_writer writer = key_begin(&key, kind);
+
+	wire_write_u64(&writer, number);
+	key.size = writer.at;
+	return key;
+}
+
+struct key key_news(uint64_t number)
+{
+	return key_of_number('N', number);
+}
+
+struct key key_history(uint64_t number)
+{
+	return key_of_number('H', number);
+}
+
+uint64_t key_number(struct store_bytes found)
+{
+	struct wire_reader reader;
+
+	wire_reader_init(&reader, found.data, found.size);
+	wire_read_u8(&reader);
+	return wire_read_u64(&reader);
 }
 
 struct key key_pool(const char *name)
@@ -286,6 +315,54 @@ int record_decode_memory(struct store_bytes value, struct memory_record *ret)
 	ret->since_sec = (int64_t)wire_read_u64(&reader);
 	wire_read_string8(&reader, ret->user, sizeof(ret->user));
 	return wire_reader_finished(&reader) ? 0 : POOL_E_DAMAGED;
+}
+
+int record_put_history(struct store_txn *txn, const struct key *key,
+		       const struct history_record *record)
+{
+	uint8_t buf[RECORD_SIZE_MAX];
+	struct wire_writer writer;
+
+	wire_writer_init(&writer, buf, sizeof(buf));
+	wire_write_u8(&writer, (uint8_t)record->kind);
+	wire_write_u64(&writer, (uint64_t)record->time_sec);
+	wire_write_u64(&writer, (uint64_t)record->granted_sec);
+	wire_write_u32(&writer, record->addr);
+	wire_write_u8(&writer, (uint8_t)record->how);
+	wire_write_u32(&writer, (uint32_t)record->pid);
+	wire_write_string8(&writer, record->pool);
+	wire_write_string8(&writer, record->user);
+	wire_write_string8(&writer, record->port);
+	wire_write_string8(&writer, record->module);
+	wire_write_string8(&writer, record->text);
+	if (writer.failed)
+		return POOL_E_INVALID;
+	return store_put(txn, key_bytes(key), (struct store_bytes){ buf, writer.at });
+}
+
+int record_decode_history(struct store_bytes value, struct history_record *ret)
+{
+	struct wire_reader reader;
+	unsigned int kind;
+	unsigned int how;
+
+	wire_reader_init(&reader, value.data, value.size);
+	kind = wire_read_u8(&reader);
+	ret->time_sec = (int64_t)wire_read_u64(&reader);
+	ret->granted_sec = (int64_t)wire_read_u64(&reader);
+	ret->addr = wire_read_u32(&reader);
+	how = wire_read_u8(&reader);
+	ret->pid = (pid_t)wire_read_u32(&reader);
+	wire_read_string8(&reader, ret->pool, sizeof(ret->pool));
+	wire_read_string8(&reader, ret->user, sizeof(ret->user));
+	wire_read_string8(&reader, ret->port, sizeof(ret->port));
+	wire_read_string8(&reader, ret->module, sizeof(ret->module));
+	wire_read_string8(&reader, ret->text, sizeof(ret->text));
+	ret->kind = (enum pool_event_kind)kind;
+	ret->how = (enum pool_how)how;
+	if (!wire_reader_finished(&reader) || kind > POOL_EVENT_WARNING || how > POOL_HOW_MODULE)
+		return POOL_E_DAMAGED;
+	return 0;
 }
 
 int record_put_mark(struct store_txn *txn, const struct key *key)

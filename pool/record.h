@@ -7,6 +7,7 @@
  *	'L' addr                         struct lease_record: the registry. Every address that is
  *	                                 active, at rest, put aside or remembered has one; an
  *	                                 address without one has never been used
+ *	'N' number                       struct history_record: what happened, not yet in the memory store
  *	'O' addr                         owed to the memory store; value: the lease's id. Next to
  *'P' so that a grant changes one page for both 'P' name                         struct
  *pool_counters: a pool's number and counters 'Q' pool queue order addr        addresses that are
@@ -18,6 +19,7 @@
  * Memory store (STATE/memory.mdb):
  *
  *	'A' addr                         struct memory_record: who had the address last
+ *	'H' number                       struct history_record: what happened, oldest first
  *
  * Integers are big-endian, so keys sort as numbers do. Decoding checks everything: a record that
  * does not fit is an error, never a wrong address. Addresses in host order.
@@ -88,6 +90,20 @@ struct memory_record {
 	char user[POOL_USER_MAX + 1];
 };
 
+struct history_record {
+	enum pool_event_kind kind;
+	int64_t time_sec;    /* wall clock: when it happened */
+	int64_t granted_sec; /* RELEASE, RECLAIM: when the lease began; else 0 */
+	uint32_t addr;       /* 0: none */
+	enum pool_how how;   /* GRANT */
+	pid_t pid;
+	char pool[CONFIG_POOL_NAME_MAX + 1];
+	char user[POOL_USER_MAX + 1];
+	char port[POOL_PORT_MAX + 1];
+	char module[POOL_MODULE_MAX + 1];
+	char text[256];
+};
+
 struct key {
 	uint8_t bytes[320];
 	size_t size;
@@ -101,6 +117,10 @@ struct key key_user_remembered(const char *user, uint64_t since_ms, uint32_t add
 struct key key_dirty(uint32_t addr);
 struct key key_foreign(uint32_t addr);
 struct key key_memory(uint32_t addr);
+struct key key_news(uint64_t number);
+struct key key_history(uint64_t number);
+/* The number at the end of those two. */
+uint64_t key_number(struct store_bytes found);
 
 static inline struct store_bytes key_bytes(const struct key *key)
 {
@@ -128,6 +148,9 @@ int record_put_pool(struct store_txn *txn, const char *name, const struct pool_c
 int record_decode_pool(struct store_bytes value, struct pool_counters *ret);
 int record_put_memory(struct store_txn *txn, uint32_t addr, const struct memory_record *record);
 int record_decode_memory(struct store_bytes value, struct memory_record *ret);
+int record_put_history(struct store_txn *txn, const struct key *key,
+		       const struct history_record *record);
+int record_decode_history(struct store_bytes value, struct history_record *ret);
 
 /* An entry without a value. */
 int record_put_mark(struct store_txn *txn, const struct key *key);

@@ -469,6 +469,17 @@ int store_seek(struct store_txn *txn, struct store_bytes key, struct store_bytes
 	return move_cursor(txn, val_of(key), MDB_SET_RANGE, ret_key, ret_value);
 }
 
+int store_seek_before(struct store_txn *txn, struct store_bytes key, struct store_bytes *ret_key,
+		      struct store_bytes *ret_value)
+{
+	int code = store_seek(txn, key, ret_key, ret_value);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return code;
+	return move_cursor(txn, (MDB_val){ 0, NULL }, code == 0 ? MDB_PREV : MDB_LAST, ret_key,
+			   ret_value);
+}
+
 int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_bytes *ret_value)
 {
 	return move_cursor(txn, (MDB_val){ 0, NULL }, MDB_NEXT, ret_key, ret_value);

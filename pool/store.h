@@ -73,6 +73,10 @@ int store_delete(struct store_txn *txn, struct store_bytes key)
 int store_seek(struct store_txn *txn, struct store_bytes key, struct store_bytes *ret_key,
 	       struct store_bytes *ret_value) __attribute__((warn_unused_result));
 
+/* The last entry whose key is before `key`: 0, POOL_E_NOT_FOUND, POOL_E_STORE. */
+int store_seek_before(struct store_txn *txn, struct store_bytes key, struct store_bytes *ret_key,
+		      struct store_bytes *ret_value) __attribute__((warn_unused_result));
+
 /* The entry behind the one that the last store_seek or store_next gave; any change in between
  * needs a new store_seek. */
 int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_bytes *ret_value)

@@ -657,11 +657,58 @@ START_TEST(the_operators_view)
 	ck_assert_int_eq(pool_forget(fixture.pool, leases[3].addr_be, &fixture.why),
 			 POOL_E_NOT_OWNER);
 	ck_assert_int_eq(pool_forget(fixture.pool, be("10.0.0.2"), &fixture.why), 0);
-	ck_assert_int_eq(pool_forget(fixture.pool, be("10.0.0.2"), &fixture.why),
-			 POOL_E_NOT_FOUND);
+	ck_assert_int_eq(pool_forget(fixture.pool, be("10.0.0.2"), &fixture.why), POOL_E_NOT_FOUND);
 	ck_assert_int_eq(pool_forget(fixture.pool, be("10.3.0.2"), &fixture.why), POOL_E_NOT_FOUND);
 	ck_assert_int_eq(pool_stats(fixture.pool, &stats, &fixture.why), 0);
 	ck_assert_uint_eq(stats.free, 2);
+}
+END_TEST
+
+struct past {
+	unsigned int n;
+	char text[512];
+};
+
+static int remember(void *context, const struct pool_past *past)
+{
+	struct past *seen = context;
+	size_t used = strlen(seen->text);
+
+	seen->n++;
+	if (used < sizeof(seen->text))
+		snprintf(seen->text + used, sizeof(seen->text) - used, "%d %s %s+%d; ", past->kind,
+			 text_of(past->addr_be), past->user,
+			 past->granted_sec == 0 ? -1 : (int)(past->time_sec - past->granted_sec));
+	return 0;
+}
+
+START_TEST(history_is_kept_across_reboots)
+{
+	struct past past = { 0 };
+	struct pool_lease one;
+	char path[512];
+
+	load_four("");
+	ck_assert_int_eq(pool_history(fixture.pool, remember, &past, &fixture.why),
+			 POOL_E_NOT_FOUND);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ck_assert_int_eq(pool_history(fixture.pool, remember, &past, &fixture.why), 0);
+	ck_assert_str_eq(past.text, "0 10.0.0.1 alice+-1; ");
+	fixture.unix_sec += 60;
+	give_back(&one);
+	ASSERT_REFUSED("", "no user");
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	ASSERT_GETS(&one, "bob", "10.0.0.2");
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	pool_lease_abandon(&one);
+	snprintf(path, sizeof(path), "%s/run", fixture.dir);
+	nftw(path, fixture_unlink, 8, FTW_DEPTH | FTW_PHYS);
+	load_four("");
+	past = (struct past){ 0 };
+	ck_assert_int_eq(pool_history(fixture.pool, remember, &past, &fixture.why), 0);
+	ck_assert_str_eq(past.text, "0 10.0.0.1 alice+-1; 1 10.0.0.1 alice+60; 3 0.0.0.0 +-1; "
+				    "0 10.0.0.2 bob+-1; ");
 }
 END_TEST
 
@@ -721,6 +768,7 @@ int main(void)
 	tcase_add_test(tcase, a_changed_configuration_loses_no_address);
 	tcase_add_test(tcase, explain_says_what_acquire_does);
 	tcase_add_test(tcase, the_operators_view);
+	tcase_add_test(tcase, history_is_kept_across_reboots);
 	tcase_add_test(tcase, t25_bad_arguments);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
