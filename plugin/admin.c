@@ -184,7 +184,7 @@ static void name_module(struct error *why, const struct config *config,
 {
 	struct error what = *why;
 
-	error_set(why, "%s:%u: module \"%s\": %s", config->path != NULL ? config->path : "",
+	error_set(why, "%s:%u: module \"%s\": %s", module->file != NULL ? module->file : config->path,
 		  module->line, module->name, what.text);
 }
 

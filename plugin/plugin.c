@@ -28,8 +28,7 @@ char pppd_version[] = COMPAT_VERSION;
 
 static struct session *session; /* NULL until the options have been checked */
 
-/* ---- options ----------------------------------------------------------------------------------
- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 /* pppd frees what stands here before it writes: NULL, or from malloc. */
 static char *option_conf;
@@ -67,8 +66,7 @@ static void reset_pool_option(void)
 	option_pool = pool_of_options != NULL ? strdup(pool_of_options) : NULL;
 }
 
-/* ---- the link's settings ----------------------------------------------------------------------
- */
+/* ---- the link's settings -------------------------------------------------------------------- */
 
 /* What IPCP's options are without this session: the administrator's values. */
 struct settings {
@@ -161,8 +159,7 @@ static uint32_t own_local(void)
 	return local_put_be != 0 && local_be == local_put_be ? original.local_be : local_be;
 }
 
-/* ---- what a session needs of pppd -------------------------------------------------------------
- */
+/* ---- what a session needs of pppd ----------------------------------------------------------- */
 
 static void log_line(void *context, enum session_level level, const char *line)
 {
@@ -223,8 +220,7 @@ static const struct session_ops ops = {
 	.configure_link = configure_link,
 };
 
-/* ---- hooks ------------------------------------------------------------------------------------
- */
+/* ---- hooks ---------------------------------------------------------------------------------- */
 
 static void (*next_choose)(uint32_t *);
 static int (*next_allowed)(uint32_t);
@@ -310,8 +306,7 @@ static void install_address_hooks(void)
 	}
 }
 
-/* ---- events -----------------------------------------------------------------------------------
- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 static void maintain(void *arg)
 {
@@ -424,8 +419,7 @@ static void on_not_ours(void *context, int arg)
 		session_abandon(session);
 }
 
-/* ---- start ------------------------------------------------------------------------------------
- */
+/* ---- start ---------------------------------------------------------------------------------- */
 
 static void (*next_check_options)(void);
 

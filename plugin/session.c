@@ -48,8 +48,7 @@ struct session {
 	volatile sig_atomic_t fatal;
 };
 
-/* ---- log lines --------------------------------------------------------------------------------
- */
+/* ---- log lines ------------------------------------------------------------------------------ */
 
 static const char *how_name(enum pool_how how)
 {
@@ -172,8 +171,7 @@ static void on_complaint(void *context, const char *text)
 	session_complain(context, text);
 }
 
-/* ---- loading ----------------------------------------------------------------------------------
- */
+/* ---- loading -------------------------------------------------------------------------------- */
 
 /* Takes `config` over on success only. */
 static int use_config(struct session *session, struct config *config)
@@ -309,8 +307,7 @@ static void reload_config(struct session *session)
 	config_errors_done(&errors);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------
- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 static void drop_local(struct session *session)
 {
@@ -362,8 +359,7 @@ static void end_session(struct session *session)
 	session->state = STATE_IDLE;
 }
 
-/* ---- the beginning ----------------------------------------------------------------------------
- */
+/* ---- the beginning -------------------------------------------------------------------------- */
 
 /* What has to be true before any module is asked. */
 static int check_request(struct session *session, const struct session_input *input)
@@ -578,8 +574,7 @@ static void start_session(struct session *session, const struct session_input *i
 			      format_ip4(ntohl(session->lease.addr_be), shown));
 }
 
-/* ---- events -----------------------------------------------------------------------------------
- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 uint32_t session_candidate(struct session *session, uint32_t address_be)
 {

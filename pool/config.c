@@ -79,6 +79,7 @@ static void read_rule(struct config_loader *loader, const config_setting_t *sett
 	struct rule_draft draft = { .rule = rule };
 
 	*rule = (struct config_rule){ .pool = CONFIG_NO_POOL,
+				      .file = loader_file(loader, setting),
 				      .line = loader_line(loader, setting) };
 	if (!loader_group(loader, setting, keys, ARRAY_SIZE(keys), &draft))
 		return;
@@ -297,6 +298,10 @@ void config_free(struct config **config)
 	free(old->modules);
 	free(old->pools);
 	free(old->rules);
+	for (size_t i = 0; i < old->n_files; i++)
+		free(old->files[i]);
+	free(old->files);
+	free(old->pieces);
 	free(old->path);
 	free(old->runtime_dir);
 	free(old->state_dir);
@@ -315,9 +320,18 @@ size_t config_find_pool(const struct config *config, const char *name)
 
 size_t config_pool_of(const struct config *config, uint32_t addr)
 {
-	for (size_t i = 0; i < config->n_pools; i++) {
-		if (range_set_find(&config->pools[i].ranges, addr, NULL))
-			return i;
+	size_t low = 0;
+	size_t high = config->n_pieces;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (config->pieces[middle].range.last < addr)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return CONFIG_NO_POOL;
+	if (low == config->n_pieces || config->pieces[low].range.first > addr)
+		return CONFIG_NO_POOL;
+	return config->pieces[low].pool;
 }

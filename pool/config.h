@@ -28,8 +28,9 @@ enum pool_mode { MODE_OPEN, MODE_HOLD_DOWN, MODE_DRAIN };
 
 struct config_module {
 	char *name;
-	char *path;     /* absolute, or CONFIG_BUILTIN */
-	char *argument; /* never NULL; "" where none is given */
+	char *path;       /* absolute, or CONFIG_BUILTIN */
+	char *argument;   /* never NULL; "" where none is given */
+	const char *file; /* and the line in it; NULL for the made-up one */
 	unsigned int line;
 };
 
@@ -65,11 +66,20 @@ struct config_rule {
 	uint32_t addr; /* host order, where is_reservation */
 	size_t pool; /* index; for a reservation the pool whose `ranges` hold it, or CONFIG_NO_POOL
 		      */
+	const char *file;  /* and the line in it; NULL for the made-up one */
 	unsigned int line; /* 0: made up where `assign` is left out */
+};
+
+/* A range and the pool that has it. */
+struct config_piece {
+	struct range range;
+	size_t pool;
 };
 
 struct config {
 	char *path;
+	char **files; /* `path` and what it includes: what `file` points to */
+	size_t n_files;
 	char *runtime_dir;             /* absolute */
 	char *state_dir;               /* absolute */
 	struct config_module *modules; /* at least one: left out, it is the built-in pool */
@@ -78,6 +88,8 @@ struct config {
 	size_t n_pools;
 	struct config_rule *rules; /* never empty: left out, the first pool serves everybody */
 	size_t n_rules;
+	struct config_piece *pieces; /* every pool's ranges, by address */
+	size_t n_pieces;
 	struct range_set reserved; /* every reservation */
 	struct range_set locals;   /* every pool's `local` */
 	bool candidate_replace;    /* candidate = "replace" */

@@ -126,6 +126,21 @@ static int compare_pieces(const void *a, const void *b)
 	return one->pool < other->pool ? -1 : one->pool > other->pool;
 }
 
+/* The same for config_pool_of(), which outlives the settings. */
+static bool publish(struct config_loader *loader, const struct atlas *atlas)
+{
+	struct config *config = loader->config;
+
+	config->pieces = loader_alloc(loader, atlas->n, sizeof(*config->pieces));
+	if (config->pieces == NULL)
+		return false;
+	for (size_t i = 0; i < atlas->n; i++)
+		config->pieces[i] =
+			(struct config_piece){ atlas->pieces[i].range, atlas->pieces[i].pool };
+	config->n_pieces = atlas->n;
+	return true;
+}
+
 static bool atlas_init(struct config_loader *loader, struct atlas *atlas)
 {
 	const struct config *config = loader->config;
@@ -144,25 +159,7 @@ static bool atlas_init(struct config_loader *loader, struct atlas *atlas)
 								    loader->drafts[i].range_at[j] };
 	}
 	qsort(atlas->pieces, atlas->n, sizeof(*atlas->pieces), compare_pieces);
-	return true;
-}
-
-/* The pool that holds the address, if no pools overlap. */
-static size_t atlas_find(const struct atlas *atlas, uint32_t addr)
-{
-	size_t low = 0, high = atlas->n;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (atlas->pieces[middle].range.last < addr)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low == atlas->n || atlas->pieces[low].range.first > addr)
-		return CONFIG_NO_POOL;
-	return atlas->pieces[low].pool;
+	return publish(loader, atlas);
 }
 
 static void report_overlap(struct config_loader *loader, const struct piece *a,
@@ -275,7 +272,7 @@ static void report_reserved_local(struct config_loader *loader, const config_set
 	}
 }
 
-static void place_reservations(struct config_loader *loader, const struct atlas *atlas)
+static void place_reservations(struct config_loader *loader)
 {
 	struct config *config = loader->config;
 
@@ -284,7 +281,7 @@ static void place_reservations(struct config_loader *loader, const struct atlas 
 
 		if (!rule->is_reservation)
 			continue;
-		rule->pool = atlas_find(atlas, rule->addr);
+		rule->pool = config_pool_of(config, rule->addr);
 		if (range_set_find(&config->locals, rule->addr, NULL))
 			report_reserved_local(loader, loader->rule_address[i], rule->addr);
 	}
@@ -345,7 +342,7 @@ void loader_check(struct config_loader *loader)
 	if (!atlas_init(loader, &atlas))
 		return;
 	check_overlaps(loader, &atlas);
-	place_reservations(loader, &atlas);
+	place_reservations(loader);
 	free(atlas.pieces);
 	for (size_t i = 0; i < loader->config->n_pools && !loader->no_memory; i++)
 		check_pool(loader, i);

@@ -112,6 +112,8 @@ const char *loader_where(const struct config_loader *loader, const config_settin
 /* The text in quotes, on one line and not too long, whatever bytes it holds. */
 const char *loader_quote(const char *text, char buf[QUOTE_SIZE]);
 
+/* Where a setting stands. The name lives as long as the configuration that is being loaded. */
+const char *loader_file(const struct config_loader *loader, const config_setting_t *at);
 unsigned int loader_line(const struct config_loader *loader, const config_setting_t *at);
 
 /* Memory that is zero; NULL sets no_memory. */

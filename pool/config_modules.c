@@ -97,6 +97,7 @@ void loader_read_modules(struct config_loader *loader, const config_setting_t *l
 		struct config_module *module = &config->modules[i];
 
 		config->n_modules = i + 1;
+		module->file = loader_file(loader, setting);
 		module->line = loader_line(loader, setting);
 		loader_copy(loader, "", &module->argument);
 		if (loader_group(loader, setting, keys, ARRAY_SIZE(keys), module))

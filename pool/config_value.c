@@ -8,10 +8,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "nearest.h"
 #include "parse.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
-#define KEY_LENGTH_MAX 32
+#define KEYS_MAX 64 /* of one group */
 
 /* ---- mistakes ---------------------------------------------------------------------------- */
 
@@ -52,6 +53,11 @@ void loader_report(struct config_loader *loader, const config_setting_t *at, con
 	vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
 	loader_report_line(loader, at->line, message);
+}
+
+const char *loader_file(const struct config_loader *loader, const config_setting_t *at)
+{
+	return config_text_file(&loader->text, at->line);
 }
 
 unsigned int loader_line(const struct config_loader *loader, const config_setting_t *at)
@@ -285,61 +291,20 @@ size_t loader_list(struct config_loader *loader, const config_setting_t *setting
 
 /* ---- groups and keys --------------------------------------------------------------------- */
 
-static unsigned int min3(unsigned int a, unsigned int b, unsigned int c)
-{
-	unsigned int ab = a < b ? a : b;
-
-	return ab < c ? ab : c;
-}
-
-static bool same_letter(char a, char b)
-{
-	return strncasecmp(&a, &b, 1) == 0;
-}
-
-/* Edit distance, with two exchanged neighbours counted as one edit. */
-static unsigned int distance(const char *a, const char *b)
-{
-	unsigned int rows[KEY_LENGTH_MAX + 1][KEY_LENGTH_MAX + 1];
-	size_t length_a = strlen(a), length_b = strlen(b);
-
-	if (length_a > KEY_LENGTH_MAX || length_b > KEY_LENGTH_MAX)
-		return UINT_MAX;
-	for (size_t i = 0; i <= length_a; i++)
-		rows[i][0] = (unsigned int)i;
-	for (size_t j = 0; j <= length_b; j++)
-		rows[0][j] = (unsigned int)j;
-	for (size_t i = 1; i <= length_a; i++) {
-		for (size_t j = 1; j <= length_b; j++) {
-			unsigned int cost = same_letter(a[i - 1], b[j - 1]) ? 0 : 1;
-
-			rows[i][j] = min3(rows[i - 1][j] + 1, rows[i][j - 1] + 1,
-					  rows[i - 1][j - 1] + cost);
-			if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) &&
-			    same_letter(a[i - 2], b[j - 1]) && rows[i - 2][j - 2] + 1 < rows[i][j])
-				rows[i][j] = rows[i - 2][j - 2] + 1;
-		}
-	}
-	return rows[length_a][length_b];
-}
-
 static void report_unknown_key(struct config_loader *loader, const config_setting_t *setting,
 			       const struct config_key *keys, size_t n_keys)
 {
 	const char *name = config_setting_name(setting);
-	const char *nearest = NULL;
-	unsigned int best = UINT_MAX;
+	const char *names[KEYS_MAX];
+	const char *nearest;
 	char quoted[QUOTE_SIZE];
+	size_t n = 0;
 
-	for (size_t i = 0; i < n_keys; i++) {
-		unsigned int edits = distance(name, keys[i].name);
-
-		/* More than a third wrong is no slip of the finger. */
-		if (edits < best && edits <= 1 + strlen(keys[i].name) / 3) {
-			best = edits;
-			nearest = keys[i].name;
-		}
+	while (n < n_keys && n < KEYS_MAX) {
+		names[n] = keys[n].name;
+		n++;
 	}
+	nearest = nearest_word(name, names, n);
 	if (nearest != NULL)
 		loader_report(loader, setting, "unknown key %s (did you mean \"%s\"?)",
 			      loader_quote(name, quoted), nearest);

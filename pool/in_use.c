@@ -57,7 +57,7 @@ static bool make_room(struct in_use *in_use)
 	return in_use->many != NULL;
 }
 
-static bool add(struct in_use *in_use, const struct rtattr *attribute)
+static bool add(struct in_use *in_use, struct rtattr *attribute)
 {
 	uint32_t addr_be;
 
@@ -71,10 +71,10 @@ static bool add(struct in_use *in_use, const struct rtattr *attribute)
 }
 
 /* IFA_LOCAL is our own address, IFA_ADDRESS the peer's or, on a broadcast link, ours again. */
-static bool add_all(struct in_use *in_use, const struct nlmsghdr *message)
+static bool add_all(struct in_use *in_use, struct nlmsghdr *message)
 {
-	const struct ifaddrmsg *body = NLMSG_DATA(message);
-	const struct rtattr *attribute = IFA_RTA(body);
+	struct ifaddrmsg *body = NLMSG_DATA(message);
+	struct rtattr *attribute = IFA_RTA(body);
 	size_t left = IFA_PAYLOAD(message);
 
 	while (left >= sizeof(*attribute) && attribute->rta_len >= sizeof(*attribute) &&
@@ -88,15 +88,15 @@ static bool add_all(struct in_use *in_use, const struct nlmsghdr *message)
 		if (step >= left)
 			break;
 		left -= step;
-		attribute = (const void *)((const char *)attribute + step);
+		attribute = (void *)((char *)attribute + step);
 	}
 	return true;
 }
 
 /* 1: all read, 0: there is more to receive, -1: too many. */
-static int take_in(struct in_use *in_use, const union reply *reply, size_t size)
+static int take_in(struct in_use *in_use, union reply *reply, size_t size)
 {
-	for (const struct nlmsghdr *message = &reply->header; NLMSG_OK(message, size);
+	for (struct nlmsghdr *message = &reply->header; NLMSG_OK(message, size);
 	     message = NLMSG_NEXT(message, size)) {
 		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
 			return 1;
@@ -148,7 +148,7 @@ void in_use_init(struct in_use *in_use)
 
 /* A host route that the kernel made itself is an own address or the peer of a point-to-point link.
  */
-static bool is_machines(const struct nlmsghdr *message)
+static bool is_machines(struct nlmsghdr *message)
 {
 	const struct rtmsg *route = NLMSG_DATA(message);
 

@@ -53,8 +53,7 @@ static int unknown_verb(const char *name)
 	return complain_usage(NULL, "unknown verb '%s'", name);
 }
 
-/* ---- help -------------------------------------------------------------------------------------
- */
+/* ---- help ----------------------------------------------------------------------------------- */
 
 static void print_option(const char *name, const char *value, const char *help)
 {
@@ -154,8 +153,7 @@ static int run_help(const struct invocation *invocation)
 	return EXIT_DONE;
 }
 
-/* ---- command line -----------------------------------------------------------------------------
- */
+/* ---- command line --------------------------------------------------------------------------- */
 
 struct command_line {
 	int argc;
@@ -347,8 +345,7 @@ static int dispatch(struct command_line *line)
 	return status != 0 ? status : line->invocation.verb->run(&line->invocation);
 }
 
-/* ---- output -----------------------------------------------------------------------------------
- */
+/* ---- output --------------------------------------------------------------------------------- */
 
 /* Else the lease store could be opened as descriptor 1, and a listing be printed into it. */
 static void fill_standard_descriptors(void)

@@ -28,11 +28,11 @@ static const char *whom(const struct config_rule *rule, char *buf, size_t size)
 const char *rule_sentence(const struct config *config, const struct config_rule *rule, char *buf,
 			  size_t size)
 {
-	char who[2 * TEXT_SIZE + 32], address[IP4_TEXT_SIZE], line[32] = "";
+	char who[2 * TEXT_SIZE + 32], address[IP4_TEXT_SIZE], line[TEXT_SIZE + 32] = "";
 
 	whom(rule, who, sizeof(who));
 	if (rule->line > 0)
-		snprintf(line, sizeof(line), "line %u: ", rule->line);
+		snprintf(line, sizeof(line), "%.*s:%u: ", TEXT_SIZE, rule->file, rule->line);
 	if (rule->is_reservation)
 		snprintf(buf, size, "%s%s gets the reserved address %s", line, who,
 			 format_ip4(rule->addr, address));
@@ -45,6 +45,7 @@ json_t *rule_json(const struct config *config, const struct config_rule *rule)
 {
 	json_t *object = json_object();
 
+	json_put(object, "file", rule->line > 0 ? json_text(rule->file) : json_null());
 	json_put(object, "line", rule->line > 0 ? json_count(rule->line) : json_null());
 	json_put(object, "user", rule->user ? json_text(rule->user) : json_null());
 	json_put(object, "port", rule->port ? json_text(rule->port) : json_null());

@@ -22,8 +22,7 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/* ---- verbs ------------------------------------------------------------------------------------
- */
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
 enum option_id {
 	OPTION_POOL,
@@ -67,8 +66,7 @@ struct verb {
 extern const struct verb verb_check, verb_pools, verb_leases, verb_explain, verb_release,
 	verb_reclaim, verb_metrics, verb_watch;
 
-/* ---- complaints, all of them on standard error, as one line that nothing in it can break ------
- */
+/* ---- complaints, all of them on standard error, as one line that nothing in it can break ---- */
 
 /* "rasip: ..."; returns EXIT_FAILED. */
 int complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -87,8 +85,7 @@ void out_of_memory(void) __attribute__((noreturn));
 void *must_alloc(void *ptr, size_t n, size_t size) __attribute__((warn_unused_result));
 char *must_copy(const char *text) __attribute__((warn_unused_result));
 
-/* ---- configuration and pool -------------------------------------------------------------------
- */
+/* ---- configuration and pool ----------------------------------------------------------------- */
 
 struct view {
 	struct config *config;
@@ -123,8 +120,7 @@ bool module_check(const struct config_module *module, struct error *ret_problem,
  */
 bool is_holder(pid_t pid, const char *runtime_dir, uint32_t addr, int64_t seen_ms);
 
-/* ---- records kept: a walk holds a snapshot of the store, so nothing is printed during one ------
- */
+/* ---- records kept: a walk holds a snapshot of the store, so nothing is printed during one --- */
 
 struct kept {
 	uint32_t addr_be;
@@ -150,8 +146,7 @@ int kept_walk(struct kept_list *list, struct pool *pool, const struct pool_filte
 struct pool_record kept_record(const struct kept_list *list, size_t i);
 void kept_done(struct kept_list *list);
 
-/* ---- text -------------------------------------------------------------------------------------
- */
+/* ---- text ----------------------------------------------------------------------------------- */
 
 /* Room for any user, port or pool name, escaped. */
 #define TEXT_SIZE (4 * POOL_USER_MAX + 1)
@@ -174,8 +169,7 @@ const char *how_sentence(enum pool_how how); /* "the address this user had" */
 /* "1 lease", "2 leases": plural_s(n) is "" or "s". */
 const char *plural_s(uint64_t n);
 
-/* ---- tables -----------------------------------------------------------------------------------
- */
+/* ---- tables --------------------------------------------------------------------------------- */
 
 #define TABLE_COLUMNS 10
 
@@ -190,8 +184,7 @@ void table_measure(struct table *table, const char *const *cells); /* call it fo
 int table_width(const struct table *table);
 void table_row(const struct table *table, FILE *out, const char *const *cells);
 
-/* ---- terminal ---------------------------------------------------------------------------------
- */
+/* ---- terminal ------------------------------------------------------------------------------- */
 
 #define PIPE_COLUMNS 80
 
@@ -202,8 +195,7 @@ bool terminal_has_colours(void);
 /* One line per pool, with titles. columns: the width to fill. */
 void pools_print(FILE *out, const struct pool_stats *stats, size_t n, int columns, bool colours);
 
-/* ---- JSON -------------------------------------------------------------------------------------
- */
+/* ---- JSON ----------------------------------------------------------------------------------- */
 
 #define JSON_STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(6))
 

@@ -49,8 +49,7 @@ static void look_at_leases(const struct view *view, struct consequences *ret)
 	kept_done(&list);
 }
 
-/* ---- for people -------------------------------------------------------------------------------
- */
+/* ---- for people ----------------------------------------------------------------------------- */
 
 static const char *hold_text(int64_t hold_sec, char *buf, size_t size)
 {
@@ -160,8 +159,7 @@ static void print_summary(const struct config *config, const struct consequences
 	print_consequences(config, live);
 }
 
-/* ---- for programs -----------------------------------------------------------------------------
- */
+/* ---- for programs --------------------------------------------------------------------------- */
 
 static json_t *pools_json(const struct config *config, const struct consequences *live)
 {
@@ -254,7 +252,7 @@ static void check_modules(const struct config *config, struct config_errors *err
 		if (module_check(module, &problem, &certain))
 			continue;
 		if (certain)
-			add_error(errors, "%s:%u: module %s: %s: %s", config->path, module->line,
+			add_error(errors, "%s:%u: module %s: %s: %s", module->file, module->line,
 				  module->name, module->path, problem.text);
 		else
 			complain("module %s: %s: %s", module->name, module->path, problem.text);

@@ -154,7 +154,7 @@ static void show_frame(const struct frame *frame, const struct invocation *invoc
 
 	if (out == NULL)
 		out_of_memory();
-	fprintf(out, "rasip  %s  %s  q: quit\n", format_time((int64_t)time(NULL), now),
+	fprintf(out, "rasip  %s  q: quit  %s\n", format_time((int64_t)time(NULL), now),
 		text_plain(invocation->config_path, "-", path, sizeof(path)));
 	fprintf(out, "%s\n%s", text_utf8(frame->why.text, true, why, sizeof(why)), frame->body);
 	if (fclose(out) != 0)
