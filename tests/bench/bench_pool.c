@@ -35,9 +35,10 @@
 #include "pool.h"
 
 #define PROCESSES_MAX 64
-#define SAMPLES_MAX 65536 /* of one process in one round, or of all fresh processes */
-#define LOCKS_MAX 65536   /* pools up to this size have every lease's lock held */
-#define BATCH 4096        /* leases in one transaction while filling */
+#define SAMPLES_MAX 65536  /* of one process in one round, or of all fresh processes */
+#define SET_MAX (4U << 20) /* samples of one measure */
+#define LOCKS_MAX 65536    /* pools up to this size have every lease's lock held */
+#define BATCH 4096         /* leases in one transaction while filling */
 #define BYTES_PER_LEASE 512
 #define AIM_RATIO 1.3
 #define USERS 64 /* that a staying process serves in turn */
@@ -80,9 +81,10 @@ static struct {
 	char dir[64];
 	const struct effort *effort;
 	bool json;
-	struct slot *slots; /* PROCESSES_MAX, at least N_MEASURES, shared */
+	struct slot *slots;         /* PROCESSES_MAX, at least N_MEASURES, shared */
+	uint32_t *sets[N_MEASURES]; /* SET_MAX each */
 	struct config *config;
-	size_t map_bytes;
+	size_t *map_bytes; /* shared */
 	struct outcome outcomes[64];
 	size_t n_outcomes;
 } bench;
@@ -155,63 +157,7 @@ static void stopwatch_stop(const struct stopwatch *watch, struct slot *slot)
 	add_sample(slot, wall);
 }
 
-/* ---- figures ----------------------------------------------------------------------------------
- */
-
-static int compare_ns(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a;
-	uint32_t y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Samples of all rounds and processes of one measure. */
-struct sample_set {
-	uint32_t *ns;
-	size_t n;
-	size_t room;
-	uint64_t ops;
-};
-
-static void collect(struct sample_set *set, const struct slot *slot)
-{
-	if (set->n + slot->n_samples > set->room) {
-		set->room = 2 * set->room + SAMPLES_MAX;
-		set->ns = realloc(set->ns, set->room * sizeof(*set->ns));
-		if (set->ns == NULL)
-			die("out of memory");
-	}
-	memcpy(set->ns + set->n, slot->ns, slot->n_samples * sizeof(*set->ns));
-	set->n += slot->n_samples;
-	set->ops += slot->n_ops;
-}
-
-static double cpu_median_us(struct slot *slot)
-{
-	if (slot->n_samples == 0)
-		return 0;
-	qsort(slot->cpu_ns, slot->n_samples, sizeof(*slot->cpu_ns), compare_ns);
-	return slot->cpu_ns[slot->n_samples / 2] / 1e3;
-}
-
-static struct measure summarise(struct sample_set *set, double seconds)
-{
-	struct measure measure = { .n = set->n };
-
-	if (set->n > 0) {
-		qsort(set->ns, set->n, sizeof(*set->ns), compare_ns);
-		measure.p50_us = set->ns[set->n / 2] / 1e3;
-		measure.p99_us = set->ns[set->n * 99 / 100] / 1e3;
-	}
-	if (seconds > 0)
-		measure.per_sec = (double)set->ops / seconds;
-	free(set->ns);
-	return measure;
-}
-
-/* ---- processes --------------------------------------------------------------------------------
- */
+/* ---- processes ------------------------------------------------------------------------------ */
 
 static void wait_for(pid_t pid)
 {
@@ -225,6 +171,11 @@ static void wait_for(pid_t pid)
 		die("a process failed, with status 0x%x", (unsigned int)status);
 }
 
+/*
+ * The parent must never ask malloc for large blocks: malloc learns from them to take the next ones
+ * from its heap and not from the kernel. Children would inherit that, and spend a millisecond on
+ * clearing memory for LMDB's list of dirty pages.
+ */
 static pid_t start(void)
 {
 	pid_t pid;
@@ -236,8 +187,90 @@ static pid_t start(void)
 	return pid;
 }
 
-/* ---- the control ------------------------------------------------------------------------------
- */
+/* ---- figures -------------------------------------------------------------------------------- */
+
+static int compare_ns(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a;
+	uint32_t y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Samples of all rounds and processes of one measure; more than fit are left out. */
+struct sample_set {
+	uint32_t *ns;
+	size_t n;
+	uint64_t ops;
+};
+
+static void *share(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		die("no memory to share: %s", strerror(errno));
+	return memory;
+}
+
+static struct sample_set set_begin(uint32_t *ns)
+{
+	return (struct sample_set){ .ns = ns };
+}
+
+static void collect(struct sample_set *set, const struct slot *slot)
+{
+	size_t n = slot->n_samples;
+
+	if (n > SET_MAX - set->n)
+		n = SET_MAX - set->n;
+	memcpy(set->ns + set->n, slot->ns, n * sizeof(*set->ns));
+	set->n += n;
+	set->ops += slot->n_ops;
+}
+
+/* By a child, since qsort asks for large blocks: see start(). */
+static void sort(uint32_t *ns, size_t n)
+{
+	pid_t pid = start();
+
+	if (pid == 0) {
+		qsort(ns, n, sizeof(*ns), compare_ns);
+		_exit(0);
+	}
+	wait_for(pid);
+}
+
+static double percentile_us(const uint32_t *sorted_ns, size_t n, size_t percent)
+{
+	const size_t index = n * percent / 100;
+
+	return sorted_ns[index] / 1e3;
+}
+
+static double cpu_median_us(struct slot *slot)
+{
+	if (slot->n_samples == 0)
+		return 0;
+	sort(slot->cpu_ns, slot->n_samples);
+	return percentile_us(slot->cpu_ns, slot->n_samples, 50);
+}
+
+static struct measure summarise(struct sample_set *set, double seconds)
+{
+	struct measure measure = { .n = set->n };
+
+	if (set->n > 0) {
+		sort(set->ns, set->n);
+		measure.p50_us = percentile_us(set->ns, set->n, 50);
+		measure.p99_us = percentile_us(set->ns, set->n, 99);
+	}
+	if (seconds > 0)
+		measure.per_sec = (double)set->ops / seconds;
+	return measure;
+}
+
+/* ---- the control ---------------------------------------------------------------------------- */
 
 static void check_lmdb(int rc, const char *what)
 {
@@ -253,7 +286,7 @@ static MDB_env *control_open(void)
 
 	snprintf(path, sizeof(path), "%s/run/" LEASES_FILE, bench.dir);
 	check_lmdb(mdb_env_create(&env), "create");
-	check_lmdb(mdb_env_set_mapsize(env, bench.map_bytes), "mapsize");
+	check_lmdb(mdb_env_set_mapsize(env, *bench.map_bytes), "mapsize");
 	check_lmdb(
 		mdb_env_open(env, path,
 			     MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | MDB_NOSYNC | MDB_NOMETASYNC,
@@ -311,8 +344,7 @@ static void stay_control(struct slot *slot, uint32_t which, int start_fd)
 	mdb_env_close(env);
 }
 
-/* ---- the subject ------------------------------------------------------------------------------
- */
+/* ---- the subject ---------------------------------------------------------------------------- */
 
 static struct pool *subject_open(void)
 {
@@ -388,8 +420,7 @@ static void stay_subject(struct slot *slot, uint32_t which, int start_fd)
 	pool_close(&pool);
 }
 
-/* ---- filling ----------------------------------------------------------------------------------
- */
+/* ---- filling -------------------------------------------------------------------------------- */
 
 /* The process that has the leases. It fills the pool up to what it is told, and answers. */
 struct holder {
@@ -536,8 +567,7 @@ static void holder_end(struct holder *holder)
 	wait_for(holder->pid);
 }
 
-/* ---- runs -------------------------------------------------------------------------------------
- */
+/* ---- runs ----------------------------------------------------------------------------------- */
 
 static struct outcome *new_outcome(uint64_t size, unsigned int fill_permille,
 				   unsigned int processes)
@@ -562,7 +592,6 @@ static void run_fresh(uint64_t size, unsigned int fill_permille)
 {
 	static uint32_t index;
 	struct outcome *outcome = new_outcome(size, fill_permille, 0);
-	struct sample_set sets[N_MEASURES] = { { 0 } };
 
 	clear_slots(N_MEASURES);
 	for (unsigned int round = 0; round < 2 * bench.effort->rounds && !interrupted; round++) {
@@ -577,8 +606,10 @@ static void run_fresh(uint64_t size, unsigned int fill_permille)
 		}
 	}
 	for (size_t i = 0; i < N_MEASURES; i++) {
-		collect(&sets[i], &bench.slots[i]);
-		outcome->measures[i] = summarise(&sets[i], 0);
+		struct sample_set set = set_begin(bench.sets[i]);
+
+		collect(&set, &bench.slots[i]);
+		outcome->measures[i] = summarise(&set, 0);
 		outcome->measures[i].cpu_us = cpu_median_us(&bench.slots[i]);
 	}
 }
@@ -610,7 +641,7 @@ static void stay_together(unsigned int processes, bool control)
 static void run_stay(uint64_t size, unsigned int fill_permille, unsigned int processes)
 {
 	struct outcome *outcome = new_outcome(size, fill_permille, processes);
-	struct sample_set sets[2] = { { 0 } };
+	struct sample_set sets[2] = { set_begin(bench.sets[0]), set_begin(bench.sets[1]) };
 	double seconds = bench.effort->rounds * bench.effort->stay_sec;
 
 	for (unsigned int round = 0; round < 2 * bench.effort->rounds && !interrupted; round++) {
@@ -659,12 +690,16 @@ static void read_map_bytes(void)
 {
 	MDB_envinfo info;
 	MDB_env *env;
+	pid_t pid = start();
 
-	bench.map_bytes = 0; /* the file's own */
-	env = control_open();
-	check_lmdb(mdb_env_info(env, &info), "info");
-	bench.map_bytes = info.me_mapsize;
-	mdb_env_close(env);
+	if (pid == 0) {
+		*bench.map_bytes = 0; /* the file's own */
+		env = control_open();
+		check_lmdb(mdb_env_info(env, &info), "info");
+		*bench.map_bytes = info.me_mapsize;
+		_exit(0);
+	}
+	wait_for(pid);
 }
 
 static void run_all_patterns(uint64_t size, unsigned int fill_permille, uint64_t free)
@@ -701,8 +736,7 @@ static void run_pool(uint64_t size)
 	remove_below("/run");
 }
 
-/* ---- the report -------------------------------------------------------------------------------
- */
+/* ---- the report ----------------------------------------------------------------------------- */
 
 static double ratio_of(const struct outcome *outcome)
 {
@@ -851,8 +885,7 @@ static void report(void)
 		       aims[i].limit);
 }
 
-/* ---- beginning and end ------------------------------------------------------------------------
- */
+/* ---- beginning and end ---------------------------------------------------------------------- */
 
 static pid_t main_pid;
 
@@ -894,10 +927,10 @@ static void prepare(bool quick)
 	const struct sigaction action = { .sa_handler = on_signal };
 
 	bench.effort = quick ? &QUICK : &FULL;
-	bench.slots = mmap(NULL, PROCESSES_MAX * sizeof(*bench.slots), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (bench.slots == MAP_FAILED)
-		die("no memory to share: %s", strerror(errno));
+	bench.slots = share(PROCESSES_MAX * sizeof(*bench.slots));
+	bench.map_bytes = share(sizeof(*bench.map_bytes));
+	for (size_t i = 0; i < N_MEASURES; i++)
+		bench.sets[i] = share(SET_MAX * sizeof(*bench.sets[i]));
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -69,9 +69,12 @@ static void decode(char *field)
 	char *to = field;
 
 	while (*field) {
-		if (field[0] == '\\' && field[1] == 'x' && hex_value(field[2]) >= 0 &&
-		    hex_value(field[3]) >= 0) {
-			*to++ = (char)(hex_value(field[2]) << 4 | hex_value(field[3]));
+		const int is_escape = field[0] == '\\' && field[1] == 'x';
+		const int high = is_escape ? hex_value(field[2]) : -1;
+		const int low = high >= 0 ? hex_value(field[3]) : -1;
+
+		if (high >= 0 && low >= 0) {
+			*to++ = (char)(high * 16 + low);
 			field += 4;
 		} else {
 			*to++ = *field++;
@@ -88,9 +91,11 @@ static int fail(char *why, size_t size, const char *text, const char *field)
 
 static int store_text(char *to, size_t size, const char *value)
 {
-	if (strlen(value) >= size)
+	const size_t length = strlen(value);
+
+	if (length >= size)
 		return -1;
-	strcpy(to, value);
+	memcpy(to, value, length + 1);
 	return 0;
 }
 
@@ -220,16 +225,18 @@ static int store_argument(struct call *call, const char *word)
 	return *end || end == word || !(call->seconds >= 0 && call->seconds < 1e6) ? -1 : 0;
 }
 
-static size_t split(char *line, char **fields)
+static int split(char *line, char **fields)
 {
 	size_t n = 0;
 	char *save = NULL;
 
-	for (char *field = strtok_r(line, " \t\r\n", &save); field && n < FIELDS_MAX;
+	for (char *field = strtok_r(line, " \t\r\n", &save); field;
 	     field = strtok_r(NULL, " \t\r\n", &save)) {
+		if (n == FIELDS_MAX)
+			return -1;
 		fields[n++] = field;
 	}
-	return n;
+	return 0;
 }
 
 static const struct verb *find_verb(const char *word)
@@ -257,22 +264,25 @@ static int parse_field(struct call *call, unsigned keys, char *field, char *why,
 	return code < 0 ? fail(why, size, "bad value of field", field) : 0;
 }
 
-static int parse_fields(struct call *call, const struct verb *verb, char **fields, size_t n,
-			char *why, size_t size)
+/* `fields` are those behind the verb, NULL-terminated. */
+static int parse_fields(struct call *call, const struct verb *verb, char **fields, char *why,
+			size_t size)
 {
-	size_t next = 1;
-
-	if (n < 1u + (unsigned)verb->has_name + (unsigned)verb->has_argument)
-		return fail(why, size, "too few fields", verb->word);
 	if (verb->has_name) {
-		decode(fields[next]);
-		if (store_text(call->name, sizeof(call->name), fields[next++]) < 0)
+		if (!*fields)
+			return fail(why, size, "too few fields", verb->word);
+		decode(*fields);
+		if (store_text(call->name, sizeof(call->name), *fields++) < 0)
 			return fail(why, size, "name too long", verb->word);
 	}
-	if (verb->has_argument && store_argument(call, fields[next++]) < 0)
-		return fail(why, size, "bad value", fields[next - 1]);
-	for (; next < n; next++)
-		if (parse_field(call, verb->keys, fields[next], why, size) < 0)
+	if (verb->has_argument) {
+		if (!*fields)
+			return fail(why, size, "too few fields", verb->word);
+		if (store_argument(call, *fields++) < 0)
+			return fail(why, size, "bad value", fields[-1]);
+	}
+	for (; *fields; fields++)
+		if (parse_field(call, verb->keys, *fields, why, size) < 0)
 			return -1;
 	return 0;
 }
@@ -280,19 +290,19 @@ static int parse_fields(struct call *call, const struct verb *verb, char **field
 int call_parse(const char *line, struct call *ret, char *why, size_t why_size)
 {
 	char copy[CALL_LINE_MAX];
-	char *fields[FIELDS_MAX];
+	char *fields[FIELDS_MAX + 1] = { NULL };
 	const struct verb *verb;
-	size_t n;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->sessions = 100;
 	ret->parallel = 10;
 	if (store_text(copy, sizeof(copy), line) < 0)
 		return fail(why, why_size, "line too long", "");
-	n = split(copy, fields);
-	verb = n ? find_verb(fields[0]) : NULL;
+	if (split(copy, fields) < 0)
+		return fail(why, why_size, "too many fields", fields[0]);
+	verb = fields[0] ? find_verb(fields[0]) : NULL;
 	if (!verb)
-		return fail(why, why_size, "unknown command", n ? fields[0] : "");
+		return fail(why, why_size, "unknown command", fields[0] ? fields[0] : "");
 	ret->verb = verb->verb;
-	return parse_fields(ret, verb, fields, n, why, why_size);
+	return parse_fields(ret, verb, fields + 1, why, why_size);
 }

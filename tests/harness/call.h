@@ -43,7 +43,7 @@ struct call {
 	uint32_t candidate; /* addresses in network byte order, 0: none */
 	uint32_t asks;
 	uint32_t local;
-	int insists;   /* the peer refuses every NAK of its address */
+	int insists; /* the peer refuses every NAK of its address */
 	int noauth;
 	int ipcp_fail; /* the peer never speaks IPCP */
 	int joins;     /* the link joins another process's multilink bundle */

@@ -178,7 +178,8 @@ int session_wait(struct fleet *fleet, struct session *session)
 			return 0;
 		if (poll(&fd, 1, 100) > 0 && session_poll(session, &ignored) == 0) {
 			nanosleep(&pause, NULL);
-			pause.tv_nsec = pause.tv_nsec < 20000000 ? pause.tv_nsec * 2 : pause.tv_nsec;
+			pause.tv_nsec =
+				pause.tv_nsec < 20000000 ? pause.tv_nsec * 2 : pause.tv_nsec;
 		}
 	}
 	if (session->is_gone)

@@ -21,6 +21,7 @@ struct session {
 	int unit;
 	int exit_status; /* as from waitpid */
 	int is_gone;
+	int is_ready;     /* storm: it has loaded the plugin */
 	uint32_t address; /* while it is up, as last heard */
 };
 

@@ -146,7 +146,8 @@ static int settle_addresses(void)
 	}
 	if (his->hisaddr == 0) {
 		his->hisaddr = htonl(INVENTED_BASE + (uint32_t)ifunit);
-		log_complain("Could not determine remote IP address: defaulting to %I", his->hisaddr);
+		log_complain("Could not determine remote IP address: defaulting to %I",
+			     his->hisaddr);
 	}
 	return 0;
 }

@@ -128,7 +128,8 @@ static void set_allowed_addresses(void)
 	for (size_t i = 0; i < peer_call->n_allowed; i++)
 		permit(peer_call->allowed[i]);
 	if (peer_call->candidate && !peer_call->n_allowed)
-		permitted[n_permitted++] = (struct permitted){ 1, peer_call->candidate, UINT32_MAX };
+		permitted[n_permitted++] =
+			(struct permitted){ 1, peer_call->candidate, UINT32_MAX };
 	if (n_permitted == 0)
 		return;
 	suggestion = permitted[0].permit && permitted[0].mask == UINT32_MAX ? permitted[0].base : 0;

@@ -137,7 +137,10 @@ static void put_number(struct out *out, char kind, const struct spec *spec, va_l
 	unsigned long value = spec->is_long ? va_arg(*arguments, unsigned long)
 					    : va_arg(*arguments, unsigned int);
 	char digits[64];
-	const char *format = kind == 'o' ? "%lo" : kind == 'X' ? "%lX" : kind == 'x' ? "%lx" : "%lu";
+	const char *format = kind == 'o'   ? "%lo"
+			     : kind == 'X' ? "%lX"
+			     : kind == 'x' ? "%lx"
+					   : "%lu";
 	size_t length, pad = 0;
 
 	if (kind == 'd') {
@@ -159,7 +162,8 @@ static void put_number(struct out *out, char kind, const struct spec *spec, va_l
 	for (size_t i = 0; i < pad; i++)
 		put(out, '0');
 	put_text(out, digits, length,
-		 &(struct spec){ .width = pad ? 0 : spec->width, .precision = -1, .left = spec->left });
+		 &(struct spec){
+			 .width = pad ? 0 : spec->width, .precision = -1, .left = spec->left });
 }
 
 static void put_address(struct out *out, const struct spec *spec, va_list *arguments)
@@ -297,15 +301,15 @@ static void write_line(const char *prefix, const char *text)
 	(void)n;
 }
 
-#define LOG(format)                                                     \
-	do {                                                            \
-		va_list arguments_;                                     \
-		char text_[1024];                                       \
-                                                                        \
-		va_start(arguments_, format);                           \
-		vslprintf(text_, sizeof(text_), format, arguments_);    \
-		va_end(arguments_);                                     \
-		write_line(session_name, text_);                        \
+#define LOG(format)                                                                                \
+	do {                                                                                       \
+		va_list arguments_;                                                                \
+		char text_[1024];                                                                  \
+                                                                                                   \
+		va_start(arguments_, format);                                                      \
+		vslprintf(text_, sizeof(text_), format, arguments_);                               \
+		va_end(arguments_);                                                                \
+		write_line(session_name, text_);                                                   \
 	} while (0)
 
 void log_say(const char *format, ...)

@@ -164,7 +164,7 @@ static void do_disconnect(struct fleet *fleet, struct session *session, const ch
 	if (session_wait(fleet, session) < 0) {
 		print_answer(session->name, "error", "did not end in time: killed");
 		fleet_remove(fleet, session);
-	} else if (!was_there) {
+	} else if (!was_there || WIFSIGNALED(session->exit_status)) {
 		print_end(fleet, session);
 	} else {
 		print_answer(session->name, "down", NULL);
@@ -215,7 +215,8 @@ static void do_wait(double seconds)
 
 	while ((left = end - fleet_now()) > 0) {
 		const struct timespec pause = { .tv_sec = (time_t)left,
-						.tv_nsec = (long)((left - (double)(time_t)left) * 1e9) };
+						.tv_nsec = (long)((left - (double)(time_t)left) *
+								  1e9) };
 
 		nanosleep(&pause, NULL);
 	}

@@ -44,7 +44,10 @@ static option_t general_options[] = {
 	  .flags = OPT_PRIO | OPT_STATIC,
 	  .upper_limit = MAXNAMELEN },
 	{ .name = TEXT("ms-dns"), .type = o_special, .addr = (void *)set_dns },
-	{ .name = TEXT("plugin"), .type = o_special, .addr = (void *)load_plugin, .flags = OPT_PRIV },
+	{ .name = TEXT("plugin"),
+	  .type = o_special,
+	  .addr = (void *)load_plugin,
+	  .flags = OPT_PRIV },
 	{ .name = TEXT("IP addresses"), .type = o_wild, .addr = (void *)set_addresses },
 	{ .name = NULL },
 };
@@ -82,7 +85,7 @@ static int parse_address(const char *text, size_t length, uint32_t *ret)
 	return 1;
 }
 
-/* LOCAL:REMOTE, either may be missing. */
+/* LOCAL:REMOTE, either may be missing. Any word with a colon is taken for that. */
 static int set_addresses(char *name, char **argv, int doit)
 {
 	ipcp_options *want = &ipcp_wantoptions[0];
@@ -90,16 +93,14 @@ static int set_addresses(char *name, char **argv, int doit)
 	uint32_t ours = want->ouraddr, his = want->hisaddr;
 
 	(void)argv;
-	if (!colon)
-		return 0;
+	if (!colon || !doit)
+		return colon != NULL;
 	if (colon > name && !parse_address(name, (size_t)(colon - name), &ours))
-		return doit ? complain("bad local IP address", name) : 0;
+		return complain("bad local IP address", name);
 	if (colon[1] && !parse_address(colon + 1, strlen(colon + 1), &his))
-		return doit ? complain("bad remote IP address", name) : 0;
-	if (doit) {
-		want->ouraddr = ours;
-		want->hisaddr = his;
-	}
+		return complain("bad remote IP address", name);
+	want->ouraddr = ours;
+	want->hisaddr = his;
 	return 1;
 }
 
@@ -275,8 +276,7 @@ static int is_forbidden(const option_t *option)
 	if (option->flags & OPT_INITONLY && phase != PHASE_INITIALIZE)
 		return !complain("cannot be changed after initialization: option", option->name);
 	if (option->flags & OPT_PRIV && !privileged_option) {
-		option_error(TEXT("using the %s option requires root privilege"),
-			     option->name);
+		option_error(TEXT("using the %s option requires root privilege"), option->name);
 		return 1;
 	}
 	if (option->flags & OPT_ENABLE && !*(bool *)option->addr2)
@@ -320,7 +320,7 @@ static int process_words(char **words, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		option_t *option = find_option(words[i]);
-		char *argv[2] = { NULL, NULL };
+		char *argv[2] = { TEXT(""), NULL };
 		char *name = words[i];
 
 		if (!option)

@@ -9,8 +9,8 @@ static enum packet queue[QUEUE_MAX];
 static unsigned queue_head, queue_length;
 
 static uint32_t wanted_address;
-static int offers_address;    /* its request has an address in it */
-static int request_pending;   /* its request is on the way or waits for our answer */
+static int offers_address;  /* its request has an address in it */
+static int request_pending; /* its request is on the way or waits for our answer */
 static int request_agreed;
 
 void peer_meet(const struct call *call)

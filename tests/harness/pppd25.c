@@ -26,11 +26,11 @@ EXPORT int ppp_int_option(char *text, int *value)
 static struct notifier **notifiers(ppp_notify_t type)
 {
 	static struct notifier **const lists[NF_MAX_NOTIFY] = {
-		[NF_PID_CHANGE] = &pidchange,	   [NF_PHASE_CHANGE] = &phasechange,
-		[NF_EXIT] = &exitnotify,	   [NF_SIGNALED] = &sigreceived,
-		[NF_IP_UP] = &ip_up_notifier,	   [NF_IP_DOWN] = &ip_down_notifier,
-		[NF_IPV6_UP] = &ipv6_up_notifier,  [NF_IPV6_DOWN] = &ipv6_down_notifier,
-		[NF_AUTH_UP] = &auth_up_notifier,  [NF_LINK_DOWN] = &link_down_notifier,
+		[NF_PID_CHANGE] = &pidchange,     [NF_PHASE_CHANGE] = &phasechange,
+		[NF_EXIT] = &exitnotify,          [NF_SIGNALED] = &sigreceived,
+		[NF_IP_UP] = &ip_up_notifier,     [NF_IP_DOWN] = &ip_down_notifier,
+		[NF_IPV6_UP] = &ipv6_up_notifier, [NF_IPV6_DOWN] = &ipv6_down_notifier,
+		[NF_AUTH_UP] = &auth_up_notifier, [NF_LINK_DOWN] = &link_down_notifier,
 		[NF_FORK] = &fork_notifier,
 	};
 
@@ -171,7 +171,8 @@ EXPORT int ppp_set_pppdevnam(const char *name)
 
 EXPORT int ppp_get_filepath(ppp_path_t type, const char *name, char *buf, size_t bufsz)
 {
-	return slprintf(buf, (int)bufsz, type == PPP_DIR_CONF ? "/etc/ppp/%s" : "/run/ppp/%s", name);
+	return slprintf(buf, (int)bufsz, type == PPP_DIR_CONF ? "/etc/ppp/%s" : "/run/ppp/%s",
+			name);
 }
 
 EXPORT int ppp_get_session_number(void)

@@ -37,7 +37,8 @@
 struct notifier;
 typedef void (*notify_func)(void *, int);
 extern int got_sigterm, hungup, ifunit, phase, privileged, need_holdoff, detached, unsuccess;
-extern int auth_done[], log_to_fd, fd_devnull, debug, maxconnect, holdoff, maxfail, ppp_session_number;
+extern int auth_done[], log_to_fd, fd_devnull, debug, maxconnect, holdoff, maxfail,
+	ppp_session_number;
 extern char ifname[], hostname[], peer_authname[], remote_number[], devnam[], remote_name[];
 extern char **script_env, *progname, *ipparam, *current_option, *option_source;
 extern int privileged_option, option_priority;

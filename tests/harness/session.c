@@ -142,19 +142,20 @@ static void add_address(struct json *json, const char *key, uint32_t address)
 
 static void add_dns(struct json *json)
 {
+	const uint32_t *servers = ipcp_allowoptions[0].dnsaddr;
 	char text[64] = "[";
+	size_t length = 1;
 
 	for (int i = 0; i < 2; i++) {
-		const uint32_t address = ipcp_allowoptions[0].dnsaddr[i];
 		char one[INET_ADDRSTRLEN];
 
-		if (address == 0 || (i == 1 && address == ipcp_allowoptions[0].dnsaddr[0]))
+		if (servers[i] == 0 || (i == 1 && servers[1] == servers[0]))
 			continue;
-		inet_ntop(AF_INET, &address, one, sizeof(one));
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s\"%s\"",
-			 text[1] ? ", " : "", one);
+		inet_ntop(AF_INET, &servers[i], one, sizeof(one));
+		length += (size_t)snprintf(text + length, sizeof(text) - length, "%s\"%s\"",
+					   length > 1 ? ", " : "", one);
 	}
-	strcat(text, "]");
+	snprintf(text + length, sizeof(text) - length, "]");
 	json_raw(json, "dns", text);
 }
 
@@ -305,8 +306,17 @@ static void do_drop(void)
 	peer_sends(PACKET_HANGUP);
 }
 
+static int needs_link(enum call_verb verb)
+{
+	return verb == VERB_RELOGIN || verb == VERB_RENEGOTIATE || verb == VERB_DROP;
+}
+
 static void obey(const struct call *command)
 {
+	if (phase == PHASE_HOLDOFF && needs_link(command->verb)) {
+		show_dead();
+		return;
+	}
 	switch (command->verb) {
 	case VERB_CONNECT:
 		do_connect(command);

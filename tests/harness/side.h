@@ -78,14 +78,14 @@ int options_load_plugin(char *path);
 /* ---- peer.c ---- */
 enum packet {
 	PACKET_NONE,
-	PACKET_LCP_ACK,  /* LCP's options are agreed */
+	PACKET_LCP_ACK,     /* LCP's options are agreed */
 	PACKET_LCP_REQUEST, /* the peer starts LCP again */
 	PACKET_LCP_TERMINATE_ACK,
-	PACKET_LOGIN,    /* the peer gives its name and its secret is right */
+	PACKET_LOGIN, /* the peer gives its name and its secret is right */
 	PACKET_IPCP_REQUEST,
 	PACKET_IPCP_ACK,
 	PACKET_IPCP_TERMINATE_ACK,
-	PACKET_HANGUP,   /* no packet: the carrier is lost */
+	PACKET_HANGUP, /* no packet: the carrier is lost */
 };
 
 enum answer { ANSWER_ACK, ANSWER_NAK, ANSWER_REJECT };

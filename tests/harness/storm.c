@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A storm of sessions. Each is a process of its own, as always. Sessions that are up stay so until
- * half of those that may run are up: what matters is many leases at a time, coming and going.
+ * half of those that may run are up: what matters is many leases at a time, coming and going. Only
+ * some load the plugin at a time: starting a process costs many times what an address does, and
+ * would drown it.
  */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "storm.h"
 
@@ -17,6 +20,7 @@ struct storm {
 	unsigned *latencies; /* microseconds in ip_choose_hook, of each session */
 	size_t n_latencies;
 	size_t n_running, n_up;
+	size_t n_loading, n_loading_max; /* processes that have not loaded the plugin yet */
 	unsigned long n_started, n_refused, n_to_start, n_parallel;
 };
 
@@ -30,6 +34,7 @@ static int start_one(struct storm *storm)
 	snprintf(line, sizeof(line), "connect storm%lu user=storm-user%lu port=storm%lu brief",
 		 storm->n_started, storm->n_started, storm->n_started);
 	storm->n_started++;
+	storm->n_loading++;
 	session_send(session, line);
 	storm->fds[storm->n_running] = (struct pollfd){ .fd = session->fd, .events = POLLIN };
 	storm->running[storm->n_running++] = session;
@@ -54,6 +59,8 @@ static void finish_one(struct storm *storm, size_t i)
 
 	if (session->address)
 		storm->n_up--;
+	if (!session->is_ready)
+		storm->n_loading--;
 	session_wait(storm->fleet, session);
 	session_free(session);
 	storm->n_running--;
@@ -64,8 +71,11 @@ static void finish_one(struct storm *storm, size_t i)
 
 static void note_reply(struct storm *storm, struct session *session, const struct reply *reply)
 {
-	if (strcmp(reply->result, "ready") == 0)
+	if (strcmp(reply->result, "ready") == 0) {
+		session->is_ready = 1;
+		storm->n_loading--;
 		return;
+	}
 	storm->latencies[storm->n_latencies++] = reply->choose_us;
 	if (strcmp(reply->result, "up") == 0) {
 		storm->n_up++;
@@ -93,15 +103,19 @@ static void read_replies(struct storm *storm)
 	}
 }
 
+static int may_start(const struct storm *storm)
+{
+	return storm->n_started < storm->n_to_start && storm->n_running < storm->n_parallel &&
+	       storm->n_loading < storm->n_loading_max;
+}
+
 static int play(struct storm *storm)
 {
 	while (storm->n_running || storm->n_started < storm->n_to_start) {
 		size_t stay;
 
-		while (storm->n_running < storm->n_parallel &&
-		       storm->n_started < storm->n_to_start)
-			if (start_one(storm) < 0)
-				break;
+		while (may_start(storm) && start_one(storm) == 0)
+			;
 		if (!storm->n_running)
 			return -1;
 		stay = storm->n_started < storm->n_to_start ? storm->n_parallel / 2 : 0;
@@ -128,7 +142,8 @@ static unsigned percentile(const struct storm *storm, unsigned percent)
 	return storm->latencies[(storm->n_latencies - 1) * percent / 100];
 }
 
-static void report(struct storm *storm, double seconds, unsigned duplicates, char *text, size_t size)
+static void report(struct storm *storm, double seconds, unsigned duplicates, char *text,
+		   size_t size)
 {
 	/* A session that ended without an answer had no connection either. */
 	const unsigned long mute = storm->n_to_start - storm->n_latencies;
@@ -159,7 +174,8 @@ int storm_run(struct fleet *fleet, const struct call *call, char *text, size_t s
 {
 	struct storm storm = { .fleet = fleet,
 			       .n_to_start = call->sessions,
-			       .n_parallel = call->parallel };
+			       .n_parallel = call->parallel,
+			       .n_loading_max = 4 * (size_t)sysconf(_SC_NPROCESSORS_ONLN) };
 	const unsigned duplicates = live_duplicates(fleet->config.live);
 	const double start = fleet_now();
 	int code = -1;

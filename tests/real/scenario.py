@@ -16,7 +16,7 @@ from world import STAGE, World
 OUTPUT = pathlib.Path('/run/output')
 AREAS = ('basic', 'choice', 'refusal', 'lifecycle', 'renegotiation',
          'plugins', 'memory', 'pppoe', 'l2tp')
-LIMIT = 90
+LIMIT = 120
 
 _scenarios = []
 

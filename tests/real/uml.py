@@ -28,8 +28,6 @@ NEEDED = {
     'ip': 'iproute2',
     'modprobe': 'kmod',
 }
-# What only root and group dip may read, so that another user's kernel cannot.
-RESTRICTED = {'/usr/sbin/pppd': 'ppp', '/usr/sbin/pppoe': 'pppoe'}
 
 
 class Unavailable(Exception):
@@ -49,14 +47,21 @@ def _search_path():
     return os.environ.get('PATH', '') + ':/usr/sbin:/sbin'
 
 
+def _is_installed(command):
+    """Also where it may be run by others only."""
+    return any(os.path.exists(os.path.join(directory, command))
+               for directory in _search_path().split(':'))
+
+
 def check_available():
     missing = [package for command, package in NEEDED.items()
-               if not shutil.which(command, path=_search_path())]
+               if not _is_installed(command)]
     if missing:
         raise Unavailable('missing packages: ' + ' '.join(missing)
                           + ' (make deps installs them)')
-    if not (build_dir() / 'rasip.so').exists():
-        raise Unavailable(f'{build_dir()}/rasip.so has not been built')
+    for name in ('rasip.so', 'rasip'):
+        if not (build_dir() / name).exists():
+            raise Unavailable(f'{build_dir()}/{name} has not been built')
 
 
 def _mount_types():
@@ -88,7 +93,7 @@ def _may_hold_memory(directory):
 
 def memory_directory(output):
     """A directory for the guest's memory: on a tmpfs, or else on disk."""
-    candidates = ['/dev/shm', f'/run/user/{os.getuid()}', '/run', '/tmp',
+    candidates = ['/dev/shm', f'/run/user/{os.getuid()}', '/tmp', '/run',
                   '/var/tmp', str(output)]
     usable = [path for path in candidates if _may_hold_memory(path)]
     if not usable:
@@ -96,26 +101,6 @@ def memory_directory(output):
                           'executed: tried ' + ' '.join(candidates))
     types = _mount_types()
     return next((path for path in usable if _is_tmpfs(path, types)), usable[0])
-
-
-def _substitutes(output):
-    """Readable copies of the programs that this user may not read."""
-    copies = {}
-    for program, package in RESTRICTED.items():
-        if os.access(program, os.R_OK):
-            continue
-        unpacked = output / package
-        unpacked.mkdir()
-        fetch = (f'apt-get download {package} && '
-                 f'dpkg-deb -x {package}_*.deb .')
-        done = subprocess.run(fetch, shell=True, cwd=unpacked, text=True,
-                              stdout=subprocess.PIPE, check=False,
-                              stderr=subprocess.STDOUT)
-        if done.returncode:
-            raise Unavailable(f'{program} is not readable for this user and '
-                              f'could not be downloaded: {done.stdout}')
-        copies[program] = os.path.relpath(unpacked / program[1:], output)
-    return copies
 
 
 class Guest:
@@ -142,8 +127,7 @@ class Guest:
 
     def _start(self):
         check_available()
-        job = dict(self._job, top=str(TOP), build=str(build_dir()),
-                   substitutes=_substitutes(self.output))
+        job = dict(self._job, top=str(TOP), build=str(build_dir()))
         (self.output / 'job.json').write_text(json.dumps(job),
                                               encoding='utf-8')
         # No blank can be in the path of process 1, so it gets one by itself.

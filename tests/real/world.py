@@ -18,7 +18,7 @@ import tty
 
 STAGE = pathlib.Path('/run/stage')
 EXAMPLES = pathlib.Path('/run/top/conf/ppp')
-PATIENCE = 30
+PATIENCE = 45
 
 POOLS = '''\
 pools = (

@@ -85,10 +85,10 @@ class Watch(Case):
         self.assertEqual(terminal.mode(), terminal.before)
 
     def test_pools_and_newest_leases(self):
-        terminal, screen = self.watch(), Screen(24, 80)
+        terminal, screen = self.watch(columns=200), Screen(24, 200)
         self.show(terminal, screen, lambda text: 'none yet' in text, 'the first screen')
         self.assertTrue(screen.alternate and not screen.cursor)
-        self.assertRegex(screen.lines[0], rf'^rasip  \S+Z  {self.config}  q: quit$')
+        self.assertRegex(screen.lines[0], rf'^rasip  \S+Z  q: quit  {self.config}$')
         self.assertRegex(screen.lines[3], r'^residential  open +0/255 ')
         address = self.sessions.connect('a', 'bob')
         self.show(terminal, screen, lambda text: f'granted   {address}' in text, 'the grant')
@@ -189,7 +189,7 @@ class Watch(Case):
         self.show(terminal, screen, lambda text: 'none yet' in text, 'the first screen')
         good = self.config.read_text()
         self.config.write_text('pools = ();')
-        self.show(terminal, screen, lambda text: f'{self.config}:' in screen.lines[1], 'trouble')
+        self.show(terminal, screen, lambda text: str(self.dir) in screen.lines[1], 'trouble')
         self.assertIn('residential', screen.lines[3])
         self.config.write_text(good.replace('residential', 'renamed'))
         self.show(terminal, screen, lambda text: 'renamed' in text and not screen.lines[1],

@@ -12,8 +12,7 @@
 #include "pool.h"
 #include "session.h"
 
-/* ---- a pool that writes down its calls --------------------------------------------------------
- */
+/* ---- a pool that writes down its calls ------------------------------------------------------ */
 
 struct pool {
 	const struct config *config;
@@ -181,8 +180,7 @@ int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct er
 	return 0;
 }
 
-/* ---- a pppd that does -------------------------------------------------------------------------
- */
+/* ---- a pppd that does ----------------------------------------------------------------------- */
 
 static void on_log(void *context, enum session_level level, const char *line)
 {
@@ -220,8 +218,7 @@ static const struct session_ops ops = {
 #define ENV_SET "env RASIP_POOL=main\nenv RASIP_ADDRESS=10.0.0.1\n"
 #define ENV_UNSET "env RASIP_POOL=(none)\nenv RASIP_ADDRESS=(none)\n"
 
-/* ---- sessions ---------------------------------------------------------------------------------
- */
+/* ---- sessions ------------------------------------------------------------------------------- */
 
 static struct config_errors errors;
 static char config_path[PATH_MAX];

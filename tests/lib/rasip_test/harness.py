@@ -50,6 +50,10 @@ class Harness:
     def __exit__(self, *_):
         self.dispose()
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     # -- commands
 
     def send(self, line):

@@ -106,6 +106,19 @@ def killed_while_another_lives(world):
 
 
 @scenario
+def operator_ends_a_session(world):
+    """`rasip release ADDRESS` hangs the session up; the other goes on."""
+    ended = session(1, 'alice')[1]
+    other = session(2, 'bob')[1]
+    address = world.lease_of('alice')['address']
+    output_of('rasip', 'release', address)
+    equal([lease['user'] for lease in world.leases()], ['bob'], 'users')
+    ended.wait_exit()
+    equal(ended.log.count(RELEASE), 1, 'releases')
+    check(other.running(), 'the other session ended')
+
+
+@scenario
 def updetach(world):
     """The lease survives the fork after IPCP, and goes with the child."""
     line, parent, client = session(0, base=BACKGROUND, options=['updetach'])
@@ -152,6 +165,8 @@ def persist(world):
     address = again.wait_up()[0]
     equal(world.lease_of('bob')['address'], address, "bob's lease")
     equal(world.lease_of('bob')['pid'], server.pid, 'process')
+    world.scripts.wait(rf'ip-up server ppp\d+ peer={address} '
+                       rf'pool=residential address={address} ')
     equal(server.log.count(GRANT), 2, 'grants')
     server.stop()
     equal(server.log.count(RELEASE), 2, 'releases')

@@ -2,7 +2,8 @@
 """pppoe-server that leaves the address to pppd."""
 
 from scenario import scenario
-from world import EXAMPLES, STAGE, Daemon, Pppd, equal, output_of, wait_for
+from world import (EXAMPLES, STAGE, Daemon, Log, Pppd, equal, output_of,
+                   wait_for)
 
 CLIENTS = 40
 
@@ -20,7 +21,8 @@ def serve():
     addresses.write_text('0.0.0.0\n' * (CLIENTS + 2))
     options = STAGE / 'pppoe-options'
     example = (EXAMPLES / 'pppoe-server-options').read_text()
-    options.write_text(f'{example}\nlogfile {STAGE}/servers.log\n')
+    options.write_text(f'{example}\nlcp-restart 3\n'
+                       f'logfile {STAGE}/servers.log\n')
     return Daemon('pppoe-server', [
         'pppoe-server', '-F', '-I', 'va', '-L', '10.64.0.1', '-N', '64',
         '-p', str(addresses), '-O', str(options)])
@@ -29,10 +31,10 @@ def serve():
 def dial(number):
     return Pppd(f'client{number}', [
         'plugin', 'pppoe.so', 'vb', 'nodetach', 'noauth', 'noipdefault',
-        'ipparam', 'client', 'user', f'user{number}'])
+        'ipparam', 'client', 'user', f'user{number}', 'lcp-restart', '3'])
 
 
-@scenario(limit=120)
+@scenario(limit=240)
 def pppoe_clients_at_once(world):
     """40 PPPoE clients at once: 40 addresses, all released after."""
     for number in range(CLIENTS):
@@ -52,3 +54,6 @@ def pppoe_clients_at_once(world):
     for client in clients:
         client.wait_exit()
     wait_for('all leases to be released', lambda: not world.leases())
+    log = Log(STAGE / 'servers.log')
+    for event in ('grant', 'release'):
+        equal(log.count(f'rasip: {event} '), CLIENTS, f'{event}s in the log')

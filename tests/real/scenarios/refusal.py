@@ -16,7 +16,8 @@ def refused(world, server, client, reason):
     """Both ends go without ever having had an address."""
     equal(server.wait_exit(), NEGOTIATION_FAILED, "the server's exit status")
     client.wait_exit()
-    server.log.wait(rf'rasip: refuse .*reason=".*{reason}')
+    server.log.wait(rf'rasip: refuse user="\w*" port=pts/\d+ '
+                    rf'reason="{reason}')
     for end in (server, client):
         check(not end.log.has('local  IP address'), f'{end.name} came up')
     check(server.interface() not in interfaces(), 'the server has an address')
@@ -36,7 +37,8 @@ def exhausted_pool(world):
                                     'ipcp-accept-remote'])):
         line = Line(f'2-{number}')
         server = line.serve('require-pap')
-        refused(world, server, line.dial(*wish, user='bob'), '')
+        refused(world, server, line.dial(*wish, user='bob'),
+                'pool tiny is full')
     equal([lease['user'] for lease in world.leases()], ['alice'], 'users')
     check(holder.running(), 'the first session ended')
 
@@ -46,7 +48,7 @@ def anonymous_is_refused(world):
     """noauth, and the configuration says nothing of it: refused."""
     line = Line()
     server = line.serve('noauth', base=ANYBODY)
-    refused(world, server, line.dial('10.99.0.5:'), '')
+    refused(world, server, line.dial('10.99.0.5:'), 'anonymous')
     equal(world.leases('--all'), [], 'leases')
 
 
@@ -56,7 +58,7 @@ def anonymous_asking_nothing_special(world):
     line = Line()
     server = line.serve('noauth', 'ipcp-accept-remote', 'ipcp-accept-local',
                         base=ANYBODY)
-    refused(world, server, line.dial('10.99.0.5:'), '')
+    refused(world, server, line.dial('10.99.0.5:'), 'anonymous')
 
 
 @scenario
@@ -66,7 +68,19 @@ def no_rule_for_the_user(world):
                     + 'assign = ( { user = "bob"; pool = "tiny"; } );\n')
     line = Line()
     server = line.serve('require-chap')
-    refused(world, server, line.dial(user='alice'), '')
+    refused(world, server, line.dial(user='alice'), 'no rule')
+
+
+@scenario
+def candidate_in_use(world):
+    """An address in the options that another session has: refused."""
+    first, second = Line('1'), Line('2')
+    holder = first.serve('require-pap', '10.64.0.1:10.98.0.7')
+    first.dial(user='alice')
+    holder.wait_up()
+    server = second.serve('require-pap', '10.64.0.1:10.98.0.7')
+    refused(world, server, second.dial(user='bob'), '.*10.98.0.7')
+    check(holder.running(), 'the first session ended')
 
 
 def start_with(configuration, world):
