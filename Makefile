@@ -52,6 +52,9 @@ CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
 POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c)
 PLUGIN_SOURCES := $(wildcard plugin/*.c)
 TOOL_SOURCES := $(wildcard pool/tools/*.c)
+# The protocol, without the sources that have a main().
+MADCAP_MAINS := $(wildcard pool/madcap/madcapd.c pool/madcap/madcap_tool.c)
+MADCAP_SOURCES := $(filter-out $(MADCAP_MAINS),$(wildcard pool/madcap/*.c))
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 MODULE_SOURCES := $(wildcard tests/modules/*.c)
@@ -65,6 +68,7 @@ C_SOURCES := $(wildcard plugin/*.c pool/*.c pool/*/*.c tests/*/*.c)
 
 object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 POOL_OBJECTS := $(call object,$(POOL_SOURCES))
+MADCAP_OBJECTS := $(call object,$(MADCAP_SOURCES))
 PLUGIN_OBJECTS := $(call object,$(PLUGIN_SOURCES))
 # The plugin's sources that know nothing of pppd, for unit tests and benchmarks.
 SESSION_OBJECTS := $(filter-out %/plugin.o,$(PLUGIN_OBJECTS))
@@ -100,6 +104,10 @@ $(BUILD)/libpool.a: $(POOL_OBJECTS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 
+$(BUILD)/libmadcap_core.a: $(MADCAP_OBJECTS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
 # Symbols bind inside: pppd exports names such as error, info and timeout.
 $(BUILD)/rasip.so: $(PLUGIN_OBJECTS) $(BUILD)/libpool.a plugin/rasip.map
 	$(call say,LD,$@)
@@ -107,6 +115,10 @@ $(BUILD)/rasip.so: $(PLUGIN_OBJECTS) $(BUILD)/libpool.a plugin/rasip.map
 		-o $@ $(filter-out %.map,$^) $(ALL_LDFLAGS) $(POOL_LIBS)
 
 $(BUILD)/rasip: $(call object,$(TOOL_SOURCES)) $(BUILD)/libpool.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+
+$(BUILD)/madcapd: $(call object,pool/madcap/madcapd.c) $(BUILD)/libmadcap_core.a $(BUILD)/libpool.a
 	$(call say,LD,$@)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
 
@@ -124,6 +136,12 @@ $(BUILD)/real/%.so: $(BUILD)/obj/tests/real/%.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -o $@ $^ $(ALL_LDFLAGS)
+
+$(BUILD)/tests/test_madcap_%: $(BUILD)/obj/tests/unit/test_madcap_%.o \
+		$(BUILD)/libmadcap_core.a $(BUILD)/libpool.a
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
 	$(call say,LD,$@)
@@ -143,6 +161,12 @@ $(BUILD)/obj/fuzz/%.o: %.c $(FLAGS_STAMP)
 	$(call say,FUZZCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
+
+$(BUILD)/fuzz/fuzz_madcap_%: $(BUILD)/obj/fuzz/tests/fuzz/fuzz_madcap_%.o \
+		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES) $(MADCAP_SOURCES))
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
 
 $(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/tests/fuzz/%.o \
 		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES))

@@ -19,6 +19,7 @@ struct permitted {
 
 static const struct call *peer_call;
 static int lcp_state = INITIAL;
+static int is_auth_configured = 1;
 static int peer_logged_in; /* by authentication that we asked for */
 static int peer_joined;    /* the link is in another process's bundle */
 static int protocols_open, protocols_up;
@@ -37,12 +38,11 @@ void link_expect(const struct call *call)
 {
 	peer_call = call;
 	early_opinion = INT_MIN;
-	if (call->candidate && call->noauth)
+	auth_required = is_auth_configured && !call->noauth;
+	if (call->candidate && !auth_required)
 		ipcp_wantoptions[0].hisaddr = call->candidate;
 	if (call->local)
 		ipcp_wantoptions[0].ouraddr = call->local;
-	if (call->noauth)
-		auth_required = 0;
 	peer_meet(call);
 }
 
@@ -148,6 +148,7 @@ static void set_allowed_addresses(void)
  */
 void link_check_auth(void)
 {
+	is_auth_configured = auth_required;
 	if (pap_check_hook)
 		pap_check_hook();
 	if (chap_check_hook)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The names that plugins use in pppd 2.5. */
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "pppd_headers.h"
@@ -171,8 +172,7 @@ EXPORT int ppp_set_pppdevnam(const char *name)
 
 EXPORT int ppp_get_filepath(ppp_path_t type, const char *name, char *buf, size_t bufsz)
 {
-	return slprintf(buf, (int)bufsz, type == PPP_DIR_CONF ? "/etc/ppp/%s" : "/run/ppp/%s",
-			name);
+	return snprintf(buf, bufsz, "%s/%s", type == PPP_DIR_CONF ? "/etc/ppp" : "/run/ppp", name);
 }
 
 EXPORT int ppp_get_session_number(void)

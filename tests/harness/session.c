@@ -228,6 +228,7 @@ static void take_over(const struct call *next)
 
 	if (!next->has_user) {
 		memcpy(merged.user, call.user, sizeof(merged.user));
+		merged.noauth |= call.noauth;
 		if (!next->n_options) {
 			memcpy(merged.options, call.options, sizeof(merged.options));
 			merged.n_options = call.n_options;

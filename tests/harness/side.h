@@ -11,7 +11,7 @@
  *	log.c       pppd's formats; standard error stands for its log
  *	vars.c      pppd's global variables and hooks
  *
- * Written from pppd-plugin's view of pppd 2.4.9 and 2.5; functions that pppd exports keep its names.
+ * It behaves as pppd does where a plugin can see it; functions that pppd exports keep its names.
  */
 #ifndef HARNESS_SIDE_H
 #define HARNESS_SIDE_H

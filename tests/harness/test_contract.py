@@ -6,10 +6,13 @@ with the clause: tNN from the list of acceptance tests, ra_NN from the clauses t
 """
 
 import itertools
+import json
 import shutil
+import subprocess
 import time
 import unittest
 
+from rasip_test import paths
 from rasip_test.case import Case
 from rasip_test.config import pool
 
@@ -140,6 +143,23 @@ class OneModule(Case):
         h.connect('a', user='alice')
         h.reconnect('a')
         self.assertEqual([call.address for call in self.calls('get')], ['0.0.0.0'] * 2)
+
+    def test_t12_candidate_of_another_user_on_the_link_is_not_the_first_answer(self):
+        h = self.start_module('address=10.9.0.5')
+        h.connect('a', user='alice')
+        h.relogin('a', user='bob')
+        self.assertEqual([call.address for call in self.calls('get')], ['0.0.0.0'] * 2)
+
+    def test_t12_candidate_of_one_user_is_not_the_next_ones(self):
+        for verb in ('relogin', 'reconnect'):
+            with self.subTest(verb):
+                self.calls_file.unlink(missing_ok=True)
+                h = self.start_module('address=10.9.0.5')
+                h.connect('a', user='alice', candidate='10.9.0.7')
+                self.assert_up(h.play(verb, 'a', user='bob'), '10.9.0.5')
+                self.assertEqual([call.address for call in self.calls('get')],
+                                 ['10.9.0.7', '0.0.0.0'])
+                h.close()
 
     def test_t17_address_check_before_get_has_no_opinion(self):
         h = self.start_module('address=10.9.0.5')
@@ -308,6 +328,24 @@ class OneModule(Case):
         h.disconnect('b')
         self.assertEqual([c.user for c in self.calls('release')], ['alice', 'bob'])
 
+    def test_ra_54_many_killed_sessions_are_released_once_each(self):
+        h = self.start_module()
+        for i in range(5):
+            h.connect(f's{i}', user=f'u{i}', port=f'ttyS{i}', candidate=f'10.9.0.{i + 1}')
+        for i in range(4):
+            h.kill(f's{i}')
+        for i in range(2):
+            h.connect(f'x{i}', user=f'x{i}', candidate=f'10.9.1.{i + 1}')
+        self.assertEqual(sorted((c.user, c.port, c.address) for c in self.calls('release')),
+                         [(f'u{i}', f'ttyS{i}', f'10.9.0.{i + 1}') for i in range(4)])
+
+    def test_ra_54_killed_without_notify_has_no_release(self):
+        h = self.start_module('address=10.9.0.5 notify=no')
+        h.connect('a', user='alice')
+        h.kill('a')
+        self.assert_up(h.connect('b', user='bob'), '10.9.0.5')
+        self.assertEqual(self.calls('release'), [])
+
     def test_ra_54_crashed_session_is_released_once(self):
         h = self.start_module('address=10.9.0.5')
         h.connect('a', user='alice', port='ttyS0')
@@ -334,6 +372,21 @@ class OneModule(Case):
         h = self.start_module()
         self.assertEqual(h.close(), 0)
         self.assertEqual(names(self.calls()), ['initialize', 'terminate'])
+
+
+    def test_ra_7_detached_without_any_session(self):
+        self.write_config(modules=[self.module('one')])
+        self.assertEqual(self.start(detach=True).close(), 0)
+        self.assertEqual(names(self.calls()), ['initialize', 'terminate'])
+
+    def test_ra_42_modules_address_is_in_the_registry(self):
+        h = self.start(pool('p', '10.9.0.0/24'), modules=[self.module('one', 'address=10.9.0.5')])
+        h.connect('a', user='alice', port='ttyS0')
+        done = subprocess.run([paths.RASIP, '-c', self.conf, 'leases', '--json'],
+                              capture_output=True, check=True)
+        leases = json.loads(done.stdout)
+        self.assertEqual([(x['address'], x['user'], x['port'], x['state']) for x in leases],
+                         [('10.9.0.5', 'alice', 'ttyS0', 'active')])
 
 
 class SeveralModules(Case):

@@ -361,6 +361,13 @@ class Candidate(Case):
         self.assert_refused(h.connect('b', user='bob'))
         self.assert_up(h.reconnect('a'), '10.9.0.2')
 
+    def test_one_users_candidate_is_not_the_next_ones(self):
+        h = self.start(pool('p', '10.64.0.1'))
+        self.assert_up(h.connect('a', user='alice', candidate='10.9.0.7'), '10.9.0.7')
+        self.assert_up(h.relogin('a', user='bob'), '10.64.0.1')
+        self.assert_up(h.reconnect('a', user='carol', candidate='10.9.0.8'), '10.9.0.8')
+        self.assert_up(h.reconnect('a', user='dave'), '10.64.0.1')
+
     def test_without_authentication(self):
         h = self.start(pool('p', '10.64.0.1'), anonymous='allow')
         self.assert_up(h.connect('a', noauth=True, candidate='10.9.0.7'), '10.9.0.7')
@@ -384,6 +391,8 @@ class Anonymous(Case):
         h = self.start(pool('p', '10.64.0.1'))
         self.assert_up(h.connect('a', user='alice'))
         self.assert_refused(h.reconnect('a', noauth=True), 'anonymous')
+        self.assert_refused(h.reconnect('a'), 'anonymous')
+        self.assert_up(h.reconnect('a', user='alice'), '10.64.0.1')
 
 
 class Ranges(Case):

@@ -237,8 +237,11 @@ class Torture(Case):
                                order=chance.choice(('least-recent', 'sequential', 'random')),
                                sticky=chance.random() < 0.7,
                                max_per_user=chance.choice((0, 1, 2))))
+        harnesses = [self.start() for _ in range(HARNESSES)]
+        for h in harnesses:
+            h.wait(0)  # its first session has loaded: killed before, it would be a failed start
         book, end = Book(), time.monotonic() + SECONDS
-        workers = [Worker(i, self.start(), book, chance.random(), end) for i in range(HARNESSES)]
+        workers = [Worker(i, h, book, chance.random(), end) for i, h in enumerate(harnesses)]
         threads = [*workers, Killer(workers, book, chance.random(), end)]
         for thread in threads:
             thread.start()

@@ -48,6 +48,7 @@ def private_root():
     run('mount', '-t', 'sysfs', 'sysfs', '/sys')
     for directory in ('/run', '/root'):
         run('mount', '-t', 'tmpfs', 'tmpfs', directory)
+    os.makedirs('/run/lock')
     os.makedirs('/lib/modules', exist_ok=True)
     if not os.path.exists(f'/lib/modules/{os.uname().release}'):
         os.symlink(modules, f'/lib/modules/{os.uname().release}')
@@ -78,6 +79,9 @@ def install():
     for plugin in [BUILD / 'rasip.so', *(BUILD / 'real').glob('*.so')]:
         replace(plugins / plugin.name, plugin)
     replace('/usr/sbin/rasip', BUILD / 'rasip')
+    os.makedirs('/usr/lib/rasip', exist_ok=True)
+    for module in (BUILD / 'modules').glob('*.so'):
+        replace(f'/usr/lib/rasip/{module.name}', module)
 
 
 def work():

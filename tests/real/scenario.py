@@ -15,7 +15,7 @@ from world import STAGE, World
 
 OUTPUT = pathlib.Path('/run/output')
 AREAS = ('basic', 'choice', 'refusal', 'lifecycle', 'renegotiation',
-         'plugins', 'memory', 'pppoe', 'l2tp')
+         'modules', 'plugins', 'memory', 'examples', 'pppoe', 'l2tp')
 LIMIT = 120
 
 _scenarios = []

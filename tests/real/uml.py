@@ -11,7 +11,6 @@ import mmap
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -71,6 +70,7 @@ def _mount_types():
 
 
 def _is_tmpfs(directory, types):
+    directory = os.path.realpath(directory)
     while directory not in types:
         directory = os.path.dirname(directory)
     return types[directory] == 'tmpfs'
@@ -134,7 +134,9 @@ class Guest:
         (self.output / 'init').symlink_to(HERE / 'guest.py')
         environment = dict(os.environ, PATH=_search_path(),
                            TMPDIR=memory_directory(self.output))
+        # Whoever is ended without a word takes the guest along.
         command = [
+            'setpriv', '--pdeathsig', 'TERM',
             'timeout', '--kill-after=5', str(self.limit + 10),
             'linux.uml', f'mem={MEMORY_MB}M', 'rootfstype=hostfs',
             'root=/dev/root', 'rootflags=/', 'ro', f'init={self.output}/init',
@@ -143,7 +145,7 @@ class Guest:
         with open(self.output / 'console.log', 'wb') as console:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=console,
-                stderr=console, env=environment, start_new_session=True)
+                stderr=console, env=environment)
 
     def running(self):
         return self._process.poll() is None
@@ -187,8 +189,9 @@ class Guest:
 
     def __exit__(self, *_):
         if self._process and self._process.returncode is None:
-            # The kernel's helper processes are in its process group.
-            os.killpg(self._process.pid, signal.SIGKILL)
+            # timeout passes it on to the kernel, which has a session of its
+            # own and takes its helper processes along.
+            self._process.terminate()
             self._process.wait()
         if 'RASIP_KEEP' in os.environ:
             print('kept:', self.output, file=sys.stderr)

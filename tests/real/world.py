@@ -183,7 +183,8 @@ class Line:
     def serve(self, *options, base=SERVER_OPTIONS):
         """Starts the server. It alone has the terminal side then."""
         server = Pppd(f'server{self.name}', [self.device, *base, *options])
-        server.log.wait(r'Using interface|exit\.')
+        wait_for('the server to open the line or to end', lambda: not
+                 server.running() or server.log.has('Using interface'))
         if self.slave is not None:
             os.close(self.slave)
             self.slave = None
@@ -214,7 +215,7 @@ class World:
         self.scripts = Log(STAGE / 'scripts.log')
         self._users = []
         self._notes = []
-        self._fresh('/etc/ppp/options', COMMON_OPTIONS)
+        self.common_options()
         pathlib.Path('/etc/ppp/ip-pre-up').unlink(missing_ok=True)
         for script in ('ip-up', 'ip-down'):
             self._fresh(f'/etc/ppp/{script}', SCRIPT, 0o755)
@@ -235,6 +236,10 @@ class World:
         self.addresses = Log(STAGE / 'addresses.log')
         with open(self.addresses.path, 'wb') as log:
             subprocess.Popen(['ip', '-o', 'monitor', 'address'], stdout=log)
+
+    def common_options(self, text=COMMON_OPTIONS):
+        """The options file of every pppd."""
+        self._fresh('/etc/ppp/options', text)
 
     def configure(self, text=POOLS):
         self._fresh('/etc/rasip/rasip.conf', text)

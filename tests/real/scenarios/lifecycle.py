@@ -138,6 +138,23 @@ def updetach(world):
 
 
 @scenario
+def updetach_with_ipv6(world):
+    """With IPv6 pppd may fork before or after the address is chosen."""
+    line = Line()
+    parent = line.serve('require-pap', 'updetach', '+ipv6', base=BACKGROUND)
+    client = line.dial('+ipv6', keep=True)
+    equal(client.wait_up(), ('10.64.0.2', '10.64.0.1'), "the client's end")
+    equal(parent.wait_exit(), 0, "the parent's exit status")
+    world.scripts.wait('ip-up server')
+    lease = world.lease_of('alice')
+    check(is_pppd(lease['pid']), f'{lease["pid"]} is not a pppd')
+    client.stop()
+    line.hang_up()
+    world.wait_released()
+    equal(parent.log.count(RELEASE), 1, 'releases')
+
+
+@scenario
 def detached(world):
     """pppd as it is started usually: it goes to the background at once."""
     line, parent, client = session(0, base=BACKGROUND)

@@ -62,6 +62,34 @@ def anonymous_asking_nothing_special(world):
 
 
 @scenario
+def refused_with_ipv6(world):
+    """IPv6 would still be there for the peer: the whole link is closed."""
+    line = Line()
+    server = line.serve('noauth', '+ipv6', base=ANYBODY)
+    refused(world, server, line.dial('+ipv6'), 'anonymous')
+
+
+@scenario
+def refused_and_served_later(world):
+    """With persist a refused line waits, and is served when there is room."""
+    world.configure(ONE_ADDRESS)
+    first, second = Line('1'), Line('2')
+    holder = first.serve('require-pap')
+    client = first.dial(user='alice')
+    holder.wait_up()
+    server = second.serve('require-pap', 'persist', 'holdoff', '1')
+    loser = second.dial(user='bob', keep=True, label='-refused')
+    server.log.wait('rasip: refuse user="bob"')
+    loser.wait_exit()
+    client.stop()
+    holder.wait_exit()
+    server.log.wait('Connect:', 2)
+    winner = second.dial(user='bob', label='-served')
+    equal(winner.wait_up(), ('10.64.0.2', '10.64.0.1'), "the client's end")
+    equal(world.lease_of('bob')['pid'], server.pid, 'process')
+
+
+@scenario
 def no_rule_for_the_user(world):
     """assign has no rule that matches: refused."""
     world.configure(ONE_ADDRESS
@@ -107,6 +135,17 @@ def broken_syntax(world):
     server, status = start_with('pools = (\n  { name = ;\n', world)
     equal(status, OPTION_ERROR, 'exit status')
     server.errors.wait(r'/etc/rasip/rasip\.conf:2: \S')
+
+
+@scenario
+def demand_option(world):
+    """`demand` gives the interface an address before anybody asks."""
+    line = Line()
+    server = Pppd('server', [line.device, *SERVER_OPTIONS, 'require-pap',
+                             'demand', '10.64.0.1:10.64.0.9'])
+    equal(server.wait_exit(), OPTION_ERROR, 'exit status')
+    server.errors.wait('demand')
+    world.never_seen(r'10\.64\.0\.')
 
 
 @scenario
