@@ -45,11 +45,11 @@ uint64_t lease_rest_end(const struct op *op, uint32_t addr, const struct lease_r
 	hold = op->pool->config->pools[pool].hold_sec;
 	if (hold == 0)
 		return 0;
-	if (hold >= (INT64_MAX >> 2) / 1000)
+	if (hold >= HOLD_FOREVER_SEC)
 		return UINT64_MAX;
-	if (record->since_ms + (uint64_t)hold * 1000 <= op->stamp)
+	if (record->since_us + (uint64_t)hold * 1000000 <= op->stamp)
 		return 0;
-	return record->since_ms + (uint64_t)hold * 1000;
+	return record->since_us + (uint64_t)hold * 1000000;
 }
 
 bool lease_is_resting(const struct op *op, uint32_t addr, const struct lease_record *record)
@@ -75,9 +75,9 @@ static uint64_t order_in(const struct op *op, size_t pool, enum queue queue, uin
 
 	switch (queue) {
 	case QUEUE_TIME:
-		return record->since_ms;
+		return record->since_us;
 	case QUEUE_ASIDE:
-		return op->stamp + ASIDE_SEC * 1000;
+		return op->stamp + ASIDE_SEC * UINT64_C(1000000);
 	case QUEUE_INDEX:
 		range_set_find(&op->pool->config->pools[pool].ranges, addr, &index);
 		return index;
@@ -94,7 +94,7 @@ static int forget_user(struct op *op, uint32_t addr, const struct lease_record *
 
 	if (record->user[0] == '\0')
 		return 0;
-	key = key_user_remembered(record->user, record->since_ms, addr);
+	key = key_user_remembered(record->user, record->since_us, addr);
 	code = record_delete(op->txn, &key);
 	return code < 0 ? op_fail(op, code) : 0;
 }
@@ -104,7 +104,7 @@ static int write_free(struct op *op, uint32_t addr, const struct lease_record *r
 	int code = record_put_lease(op->txn, addr, record);
 
 	if (code == 0 && record->user[0] != '\0') {
-		struct key key = key_user_remembered(record->user, record->since_ms, addr);
+		struct key key = key_user_remembered(record->user, record->since_us, addr);
 
 		code = record_put_mark(op->txn, &key);
 	}
@@ -264,7 +264,7 @@ int lease_grant(struct op *op, const struct choice *choice, const char *module, 
 		.active = true,
 		.id = op->pool->env.random(op->pool->env.context),
 		.since_sec = op->now_sec,
-		.since_ms = op->stamp,
+		.since_us = op->stamp,
 		.how = choice->how,
 		.notify = notify,
 		.pid = getpid(),
@@ -358,7 +358,7 @@ static int end(struct op *op, uint32_t addr, const struct lease_record *record, 
 	if (code < 0)
 		return code;
 	ended.since_sec = op->now_sec;
-	ended.since_ms = op->stamp;
+	ended.since_us = op->stamp;
 	ended.pid = 0;
 	ended.notify = false;
 	ended.module[0] = '\0';
@@ -393,7 +393,7 @@ int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record
 		return code;
 	forgotten.user[0] = '\0';
 	forgotten.port[0] = '\0';
-	forgotten.since_ms = 0; /* long enough ago for any rest */
+	forgotten.since_us = 0; /* long enough ago for any rest */
 	if (pool != CONFIG_NO_POOL)
 		return lease_enqueue(op, pool, QUEUE_INDEX, addr, &forgotten);
 	code = record_delete(op->txn, &key);

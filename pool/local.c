@@ -74,11 +74,11 @@ static int queue_first(struct local *local, enum queue queue, uint64_t from, str
 	return 0;
 }
 
-static uint64_t hold_ms(const struct local *local)
+static uint64_t hold_us(const struct local *local)
 {
 	int64_t hold = local->config->hold_sec;
 
-	return hold >= (INT64_MAX >> 2) / 1000 ? UINT64_MAX >> 2 : (uint64_t)hold * 1000;
+	return hold >= HOLD_FOREVER_SEC ? UINT64_MAX >> 2 : (uint64_t)hold * 1000000;
 }
 
 /* The address that was released first, if its rest is over. */
@@ -86,7 +86,7 @@ static int rested_first(struct local *local, struct candidate *ret)
 {
 	int code = queue_first(local, QUEUE_TIME, 0, ret);
 
-	if (code == 0 && ret->order + hold_ms(local) > local->op->stamp)
+	if (code == 0 && ret->order + hold_us(local) > local->op->stamp)
 		return LOCAL_FULL;
 	return code;
 }
@@ -278,7 +278,7 @@ static int try_candidate(struct local *local, const struct candidate *candidate)
 	int code = 0;
 
 	choice->was_known = candidate->queue != QUEUE_NONE;
-	choice->known = (struct lease_record){ .since_ms = local->op->stamp,
+	choice->known = (struct lease_record){ .since_us = local->op->stamp,
 					       .since_sec = local->op->now_sec };
 	if (choice->was_known)
 		code = check_entry(local, candidate, &choice->known);
@@ -440,7 +440,7 @@ int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 		return code;
 	*ret = 0;
 	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
-		uint64_t rest = queues[i] == QUEUE_TIME ? hold_ms(&local) : 0;
+		uint64_t rest = queues[i] == QUEUE_TIME ? hold_us(&local) : 0;
 		uint64_t from = rest < op->stamp ? op->stamp - rest + 1 : 0;
 		struct key key;
 		struct store_bytes found;

@@ -77,7 +77,7 @@ static int64_t wall_time(const struct op *op, uint64_t stamp)
 {
 	if (stamp == UINT64_MAX)
 		return INT64_MAX;
-	return op->now_sec + ((int64_t)stamp - (int64_t)op->stamp + 999) / 1000;
+	return op->now_sec + ((int64_t)stamp - (int64_t)op->stamp + 999999) / 1000000;
 }
 
 static void describe(const struct op *op, uint32_t addr, const struct lease_record *record,
@@ -97,7 +97,8 @@ static void describe(const struct op *op, uint32_t addr, const struct lease_reco
 		.since_sec = record->since_sec,
 		.expires_sec = rest_end != 0 ? wall_time(op, rest_end) : 0,
 		.pid = record->active ? record->pid : 0,
-		.seen_ms = record->active ? (int64_t)record->since_ms - CLOCK_OFFSET_MS : 0,
+		.seen_ms =
+			record->active ? ((int64_t)record->since_us - CLOCK_OFFSET_US) / 1000 : 0,
 		.id = record->id,
 	};
 }

@@ -48,9 +48,9 @@ static uint64_t released_at(const struct op *op, size_t pool, const struct memor
 
 	if (!memory->released && op->pool->config->pools[pool].hold_sec > 0)
 		return op->stamp;
-	if (ago_sec < 0 || ago_sec > CLOCK_OFFSET_MS / 4000)
+	if (ago_sec < 0 || ago_sec > CLOCK_OFFSET_US / 4000000)
 		return op->stamp;
-	return op->stamp - (uint64_t)ago_sec * 1000;
+	return op->stamp - (uint64_t)ago_sec * 1000000;
 }
 
 static int import_one(struct op *op, uint32_t addr, const struct memory_record *memory)
@@ -63,7 +63,7 @@ static int import_one(struct op *op, uint32_t addr, const struct memory_record *
 
 	if (pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky)
 		return 0;
-	record.since_ms = released_at(op, pool, memory);
+	record.since_us = released_at(op, pool, memory);
 	memcpy(record.user, memory->user, sizeof(record.user));
 	return lease_enqueue(op, pool, QUEUE_TIME, addr, &record);
 }

@@ -110,9 +110,9 @@ int op_begin_txn(struct op *op, bool write)
 	if (code < 0)
 		return code;
 	op->write = write;
-	op->now_ms = op->pool->env.boot_ms(op->pool->env.context);
+	op->now_us = op->pool->env.boot_us(op->pool->env.context);
 	op->now_sec = op->pool->env.unix_sec(op->pool->env.context);
-	op->stamp = (uint64_t)(op->now_ms + CLOCK_OFFSET_MS);
+	op->stamp = (uint64_t)(op->now_us + CLOCK_OFFSET_US);
 	if (write && fresh)
 		code = memory_import(op);
 	if (code < 0)

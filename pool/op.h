@@ -44,9 +44,9 @@ struct op {
 	bool signals_blocked;
 	bool write;
 	bool rehearsal; /* explain: takes no lock, is never committed */
-	int64_t now_ms;
+	int64_t now_us;
 	int64_t now_sec;
-	uint64_t stamp; /* now_ms + CLOCK_OFFSET_MS, as records hold it */
+	uint64_t stamp; /* now_us + CLOCK_OFFSET_US, as records hold it */
 	bool have_in_use;
 	struct in_use in_use;
 	const struct pool_request *request; /* acquire and record only */

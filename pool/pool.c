@@ -23,17 +23,17 @@
 /* Looking at more leases than this takes over a millisecond; where another pool can serve, it is
  * then done at most this often. A refusal always comes after a scan of its own. */
 #define SCAN_CHEAP 1024
-#define SCAN_INTERVAL_MS 1000
+#define SCAN_INTERVAL_US 1000000
 
 /* ---- opening -------------------------------------------------------------------------------- */
 
-static int64_t real_boot_ms(void *context)
+static int64_t real_boot_us(void *context)
 {
 	struct timespec now;
 
 	(void)context;
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 static int64_t real_unix_sec(void *context)
@@ -88,8 +88,8 @@ int pool_open(struct pool **ret, const struct config *config, const struct pool_
 	pool->config = config;
 	if (env != NULL)
 		pool->env = *env;
-	if (pool->env.boot_ms == NULL)
-		pool->env.boot_ms = real_boot_ms;
+	if (pool->env.boot_us == NULL)
+		pool->env.boot_us = real_boot_us;
 	if (pool->env.unix_sec == NULL)
 		pool->env.unix_sec = real_unix_sec;
 	if (pool->env.random == NULL)
@@ -219,7 +219,7 @@ static bool scan_can_wait(struct search *search, size_t pool)
 	const struct pool_counters *counters = op_counters(op, pool, false, &code);
 
 	return counters != NULL && op->pool->config->pools[pool].next != CONFIG_NO_POOL &&
-	       counters->active > SCAN_CHEAP && op->stamp - counters->scanned_ms < SCAN_INTERVAL_MS;
+	       counters->active > SCAN_CHEAP && op->stamp - counters->scanned_us < SCAN_INTERVAL_US;
 }
 
 /* The first pool's reason is the one that a person can act on; the others' follow it. */
@@ -320,7 +320,7 @@ static int note_scan(struct search *search)
 	if (counters == NULL)
 		return code;
 	if (search->scan.n == 0)
-		counters->scanned_ms = search->op->stamp;
+		counters->scanned_us = search->op->stamp;
 	return scan_apply(search->op, search->to_scan, &search->scan, NULL);
 }
 
@@ -532,7 +532,7 @@ int pool_lease_adopt(struct pool *pool, const struct pool_lease *lease, struct e
 	code = find_own(&op, lease, &record);
 	if (code == 0 && record.pid != getpid()) {
 		record.pid = getpid();
-		record.since_ms = op.stamp;
+		record.since_us = op.stamp;
 		code = record_put_lease(op.txn, ntohl(lease->addr_be), &record);
 		code = code < 0 ? op_fail(&op, code) : op_commit(&op);
 	}

@@ -93,7 +93,7 @@ struct pool_event {
 /* Everything that comes from outside; NULL members, or a NULL pointer to it, mean the real thing.
  */
 struct pool_env {
-	int64_t (*boot_ms)(void *context);  /* CLOCK_BOOTTIME, ms: the same for all processes */
+	int64_t (*boot_us)(void *context);  /* CLOCK_BOOTTIME, us: the same for all processes */
 	int64_t (*unix_sec)(void *context); /* wall clock */
 	uint64_t (*random)(void *context);  /* 64 unpredictable bits */
 	void (*observe)(void *context, const struct pool_event *event); /* NULL: nobody watches */

@@ -135,12 +135,12 @@ struct key key_user_active(const char *user, uint32_t pool, uint32_t addr)
 	return key;
 }
 
-struct key key_user_remembered(const char *user, uint64_t since_ms, uint32_t addr)
+struct key key_user_remembered(const char *user, uint64_t since_us, uint32_t addr)
 {
 	struct key key;
 	struct wire_writer writer = key_begin_user(&key, user, POOL_NUMBER_NONE, 'r');
 
-	wire_write_u64(&writer, ~since_ms);
+	wire_write_u64(&writer, ~since_us);
 	wire_write_u32(&writer, addr);
 	key.size = writer.at;
 	return key;
@@ -186,7 +186,7 @@ int record_put_lease(struct store_txn *txn, uint32_t addr, const struct lease_re
 	wire_write_u64(&writer, record->order);
 	wire_write_u64(&writer, record->id);
 	wire_write_u64(&writer, (uint64_t)record->since_sec);
-	wire_write_u64(&writer, record->since_ms);
+	wire_write_u64(&writer, record->since_us);
 	wire_write_u32(&writer, (uint32_t)record->pid);
 	wire_write_string8(&writer, record->user);
 	wire_write_string8(&writer, record->port);
@@ -221,7 +221,7 @@ int record_decode_lease(struct store_bytes value, struct lease_record *ret)
 	ret->order = wire_read_u64(&reader);
 	ret->id = wire_read_u64(&reader);
 	ret->since_sec = (int64_t)wire_read_u64(&reader);
-	ret->since_ms = wire_read_u64(&reader);
+	ret->since_us = wire_read_u64(&reader);
 	ret->pid = (pid_t)wire_read_u32(&reader);
 	wire_read_string8(&reader, ret->user, sizeof(ret->user));
 	wire_read_string8(&reader, ret->port, sizeof(ret->port));
@@ -257,7 +257,7 @@ int record_put_pool(struct store_txn *txn, const char *name, const struct pool_c
 	wire_write_u64(&writer, counters->grants);
 	wire_write_u64(&writer, counters->refusals);
 	wire_write_u64(&writer, counters->reclaims);
-	wire_write_u64(&writer, counters->scanned_ms);
+	wire_write_u64(&writer, counters->scanned_us);
 	wire_write_u8(&writer, counters->alarm_on);
 	return store_put(txn, key_bytes(&key), (struct store_bytes){ buf, writer.at });
 }
@@ -277,7 +277,7 @@ int record_decode_pool(struct store_bytes value, struct pool_counters *ret)
 	ret->grants = wire_read_u64(&reader);
 	ret->refusals = wire_read_u64(&reader);
 	ret->reclaims = wire_read_u64(&reader);
-	ret->scanned_ms = wire_read_u64(&reader);
+	ret->scanned_us = wire_read_u64(&reader);
 	ret->alarm_on = wire_read_u8(&reader) != 0;
 	return wire_reader_finished(&reader) ? 0 : POOL_E_DAMAGED;
 }

@@ -57,7 +57,7 @@ struct lease_record {
 	uint32_t pool;     /* its number */
 	uint64_t id;       /* of this lease, or of the last one */
 	int64_t since_sec; /* wall clock: granted or released */
-	uint64_t since_ms; /* boot clock, offset: when `pid` was seen to have it, or released */
+	uint64_t since_us; /* boot clock, offset: when `pid` was seen to have it, or released */
 	enum pool_how how;
 	bool notify;
 	pid_t pid;
@@ -67,7 +67,10 @@ struct lease_record {
 };
 
 /* Times before boot (from the memory store) must not be negative in keys. */
-#define CLOCK_OFFSET_MS (INT64_C(1) << 52)
+#define CLOCK_OFFSET_US (INT64_C(1) << 52)
+
+/* A rest this long is for ever, and cannot overflow. */
+#define HOLD_FOREVER_SEC (INT64_C(1) << 40)
 
 struct pool_counters {
 	uint32_t number;
@@ -80,7 +83,7 @@ struct pool_counters {
 	uint64_t grants;
 	uint64_t refusals;
 	uint64_t reclaims;
-	uint64_t scanned_ms; /* boot clock: the last search for dead leases that found none */
+	uint64_t scanned_us; /* boot clock: the last search for dead leases that found none */
 	bool alarm_on;
 };
 
@@ -113,7 +116,7 @@ struct key key_lease(uint32_t addr);
 struct key key_pool(const char *name);
 struct key key_queue(uint32_t pool, enum queue queue, uint64_t order, uint32_t addr);
 struct key key_user_active(const char *user, uint32_t pool, uint32_t addr);
-struct key key_user_remembered(const char *user, uint64_t since_ms, uint32_t addr);
+struct key key_user_remembered(const char *user, uint64_t since_us, uint32_t addr);
 struct key key_dirty(uint32_t addr);
 struct key key_foreign(uint32_t addr);
 struct key key_memory(uint32_t addr);

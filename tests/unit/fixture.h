@@ -34,10 +34,10 @@ static struct {
 	void (*on_event)(const struct pool_event *event);
 } fixture;
 
-static int64_t fixture_boot_ms(void *context)
+static int64_t fixture_boot_us(void *context)
 {
 	(void)context;
-	return fixture.boot_ms;
+	return fixture.boot_ms * 1000;
 }
 
 static int64_t fixture_unix_sec(void *context)
@@ -72,7 +72,7 @@ static bool fixture_in_use(void *context, uint32_t addr_be)
 }
 
 static const struct pool_env fixture_env = {
-	.boot_ms = fixture_boot_ms,
+	.boot_us = fixture_boot_us,
 	.unix_sec = fixture_unix_sec,
 	.random = fixture_random,
 	.observe = fixture_observe,
