@@ -184,8 +184,9 @@ static void name_module(struct error *why, const struct config *config,
 {
 	struct error what = *why;
 
-	error_set(why, "%s:%u: module \"%s\": %s", module->file != NULL ? module->file : config->path,
-		  module->line, module->name, what.text);
+	error_set(why, "%s:%u: module \"%s\": %s",
+		  module->file != NULL ? module->file : config->path, module->line, module->name,
+		  what.text);
 }
 
 static int load_all(struct admin *admin, const struct config *config, struct error *why)

@@ -20,7 +20,6 @@
 #include "session.h"
 
 #define EXPORT __attribute__((visibility("default")))
-#define REASON_MAX 256
 
 EXPORT void plugin_init(void);
 EXPORT extern char pppd_version[];
@@ -179,21 +178,20 @@ static void log_line(void *context, enum session_level level, const char *line)
 	}
 }
 
-static char close_reason[REASON_MAX];
+/* What the peer is told, in LCP's Terminate-Request. Who has what here is for the log alone. */
+static char wire_reason[] = "No network address available";
 
 static void close_now(void *arg)
 {
 	(void)arg;
 	compat_set_status(EXIT_NEGOTIATION_FAILED);
-	lcp_close(0, close_reason);
+	lcp_close(0, wire_reason);
 }
 
-/* Inside ip_choose_hook pppd is half way through starting IPCP: closing has to wait for the timer.
- */
-static void close_link(void *context, const char *reason)
+/* Inside ip_choose_hook pppd is half way through starting IPCP: closing has to wait for the timer. */
+static void close_link(void *context)
 {
 	(void)context;
-	snprintf(close_reason, sizeof(close_reason), "%s", reason);
 	compat_untimeout(close_now);
 	compat_timeout(close_now, 0);
 }

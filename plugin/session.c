@@ -535,7 +535,7 @@ static void refuse(struct session *session)
 	line_word(&line, "port", session->port);
 	line_quoted(&line, "reason", session->why.text, LINE_SIZE);
 	log_line(session, SESSION_ERROR, &line);
-	session->ops->close_link(session->context, session->why.text);
+	session->ops->close_link(session->context);
 }
 
 /* Also when the same session asks again: pppd starts each negotiation from its own values. */
@@ -627,7 +627,7 @@ static void close_link(struct session *session, const char *reason)
 	line_word(&line, "port", session->port);
 	line_quoted(&line, "reason", reason, LINE_SIZE);
 	log_line(session, SESSION_ERROR, &line);
-	session->ops->close_link(session->context, reason);
+	session->ops->close_link(session->context);
 }
 
 void session_ip_up(struct session *session, uint32_t peer_be, uint32_t local_be)

@@ -48,8 +48,9 @@ struct session_link {
 struct session_ops {
 	/* One complete line, no newline. */
 	void (*log)(void *context, enum session_level level, const char *line);
-	/* Closes the link soon, after the caller has returned; until session_end at the latest. */
-	void (*close_link)(void *context, const char *reason);
+	/* Closes the link soon, after the caller has returned; until session_end at the latest. Why is in
+	 * the log and not for the peer. */
+	void (*close_link)(void *context);
 	/* For ip-up and ip-down; NULL takes it away again. */
 	void (*set_env)(void *context, const char *name, const char *value);
 	/* Called for every answer of session_choose that is an address. */

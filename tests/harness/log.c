@@ -346,9 +346,33 @@ EXPORT void warn(const char *format, ...)
 	LOG(format);
 }
 
+/* The peer is told less than the log: for an answer, reason="..." of an error's line counts first. */
+static void note_reason(const char *text)
+{
+	static const char key[] = " reason=\"";
+	const char *begin = strstr(text, key);
+	const char *end = begin != NULL ? strrchr(text, '"') : NULL;
+	char reason[512];
+
+	if (begin == NULL)
+		return;
+	begin += sizeof(key) - 1;
+	if (end < begin)
+		return;
+	snprintf(reason, sizeof(reason), "%.*s", (int)(end - begin), begin);
+	link_note_reason(reason);
+}
+
 EXPORT void error(const char *format, ...)
 {
-	LOG(format);
+	va_list arguments;
+	char text[1024];
+
+	va_start(arguments, format);
+	vslprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	write_line(session_name, text);
+	note_reason(text);
 	error_count++;
 }
 

@@ -188,10 +188,10 @@ static void on_log(void *context, enum session_level level, const char *line)
 	trace("log%d %s", (int)level, line);
 }
 
-static void on_close(void *context, const char *reason)
+static void on_close(void *context)
 {
 	(void)context;
-	trace("close %s", reason);
+	trace("close");
 }
 
 static void on_env(void *context, const char *name, const char *value)
@@ -397,7 +397,7 @@ START_TEST(t4_no_address_no_link_and_no_release)
 	expect_trace(
 		"acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
 		"log2 rasip: refuse user=\"alice\" port=ttyS0 reason=\"full: 254 of 254 active\"\n"
-		"close full: 254 of 254 active\n");
+		"close\n");
 	ck_assert(session_is_refused(session));
 	ck_assert_int_eq(session_allows(session, htonl(0x0a000001)), 0);
 	/* RA-30: asked once, also where the answer was no. */
@@ -436,8 +436,8 @@ START_TEST(t5_t6_t24_get_that_gives_nothing_usable)
 	ck_assert(!choose("alice"));
 	snprintf(expected, sizeof(expected),
 		 "A accept alice ttyS0 0.0.0.0\nreclaim modules=1\nA get alice ttyS0 0.0.0.0\n%s"
-		 "log2 rasip: refuse user=\"alice\" port=ttyS0 reason=\"%s\"\nclose %s\n",
-		 failing[_i].after_get, failing[_i].reason, failing[_i].reason);
+		 "log2 rasip: refuse user=\"alice\" port=ttyS0 reason=\"%s\"\nclose\n",
+		 failing[_i].after_get, failing[_i].reason);
 	expect_trace(expected);
 	session_end(session);
 	expect_trace("A hangup alice ttyS0 0.0.0.0\n"); /* it was accepted */
@@ -454,7 +454,7 @@ START_TEST(ra_42_an_address_that_is_in_use_goes_back_to_the_module)
 		     "A release alice ttyS0 10.9.0.7\n"
 		     "log2 rasip: refuse user=\"alice\" port=ttyS0 "
 		     "reason=\"10.9.0.7 has a live session\"\n"
-		     "close 10.9.0.7 has a live session\n");
+		     "close\n");
 }
 END_TEST
 
@@ -517,7 +517,7 @@ START_TEST(anonymous_is_refused_before_anybody_is_asked)
 	ck_assert(!choose(""));
 	expect_trace("log2 rasip: refuse user=\"\" port=ttyS0 "
 		     "reason=\"anonymous: the peer has not authenticated\"\n"
-		     "close anonymous: the peer has not authenticated\n");
+		     "close\n");
 	session_end(session);
 	expect_trace("");
 }
@@ -582,7 +582,7 @@ START_TEST(t13_two_pairs_only_the_first_also_when_it_fails)
 		     "reclaim modules=1\nA get alice ttyS0 0.0.0.0\n"
 		     "log2 rasip: refuse user=\"alice\" port=ttyS0 "
 		     "reason=\"module A failed with 3\"\n"
-		     "close module A failed with 3\n");
+		     "close\n");
 }
 END_TEST
 
@@ -604,7 +604,7 @@ START_TEST(ra_15_a_refused_connection_gets_nothing_more)
 	expect_trace("A accept alice ttyS0 0.0.0.0\nB accept alice ttyS0 0.0.0.0\n"
 		     "log2 rasip: refuse user=\"alice\" port=ttyS0 "
 		     "reason=\"module A does not accept the connection\"\n"
-		     "close module A does not accept the connection\n");
+		     "close\n");
 	session_end(session);
 	expect_trace("");
 	session_exit(&session);
@@ -727,11 +727,10 @@ START_TEST(our_end_that_a_peer_has_is_no_link)
 	load("", "local = \"10.0.0.254\";", "");
 	fake.refuses_local = "10.0.0.254 has a live session";
 	ck_assert(!choose("alice"));
-	expect_trace(
-		"acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
-		"hold 10.0.0.254\nfree 10.0.0.1\n"
-		"log2 rasip: refuse user=\"alice\" port=ttyS0 "
-		"reason=\"10.0.0.254 has a live session\"\nclose 10.0.0.254 has a live session\n");
+	expect_trace("acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
+		     "hold 10.0.0.254\nfree 10.0.0.1\n"
+		     "log2 rasip: refuse user=\"alice\" port=ttyS0 "
+		     "reason=\"10.0.0.254 has a live session\"\nclose\n");
 }
 END_TEST
 
@@ -743,7 +742,7 @@ START_TEST(ip_up_with_another_address_closes_the_link)
 	session_ip_up(session, htonl(0x0a404001), 0);
 	expect_trace("log2 rasip: close user=\"alice\" port=ttyS0 "
 		     "reason=\"the peer's address is not the session's\"\n"
-		     "close the peer's address is not the session's\n");
+		     "close\n");
 }
 END_TEST
 
@@ -854,7 +853,7 @@ START_TEST(rasip_pool_that_does_not_exist)
 	ck_assert(!session_choose(session, &input, &address_be));
 	expect_trace("log2 rasip: refuse user=\"alice\" port=ttyS0 "
 		     "reason=\"rasip-pool: there is no pool mian\"\n"
-		     "close rasip-pool: there is no pool mian\n");
+		     "close\n");
 }
 END_TEST
 
