@@ -43,17 +43,6 @@ static void forget_entries(struct admin *admin)
 	free(admin->entries);
 }
 
-void admin_forget(struct admin **admin)
-{
-	if (admin == NULL || *admin == NULL)
-		return;
-	admin_leave(*admin);
-	/* dlclose would run the module's destructors, in a process that it was not loaded for. */
-	free((*admin)->entries);
-	free(*admin);
-	*admin = NULL;
-}
-
 void admin_unload(struct admin **admin)
 {
 	if (admin == NULL || *admin == NULL)
@@ -234,11 +223,6 @@ int admin_load(struct admin **ret, const struct config *config, struct error *wh
 	return 0;
 }
 
-bool admin_is_busy(const struct admin *admin)
-{
-	return admin->busy;
-}
-
 bool admin_accept(struct admin *admin, const char *user, const char *port, struct error *why)
 {
 	bool accepted = true;
@@ -288,6 +272,16 @@ const char *admin_foreign_name(const struct admin *admin)
 	if (admin->pair == NULL || admin->pair->handle == NULL)
 		return NULL;
 	return admin->pair->name;
+}
+
+bool admin_has_release(const struct admin *admin)
+{
+	for (size_t i = 0; i < admin->n; i++) {
+		if (admin->entries[i].handle != NULL &&
+		    admin->entries[i].module->release_ip_address != NULL)
+			return true;
+	}
+	return false;
 }
 
 /*

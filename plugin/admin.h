@@ -40,12 +40,6 @@ int admin_load(struct admin **ret, const struct config *config, struct error *wh
 /* Terminates in reverse order, frees and nulls; NULL and a pointer to NULL are allowed. */
 void admin_unload(struct admin **admin);
 
-/* Frees and nulls without calling anybody: for a process that is not the session's. */
-void admin_forget(struct admin **admin);
-
-/* True while a callback runs. */
-bool admin_is_busy(const struct admin *admin);
-
 /*
  * Asks every module, also after one said no. True if all accepted; otherwise `why` names the
  * first that did not.
@@ -61,6 +55,9 @@ bool admin_has_pair(const struct admin *admin);
 /* The name of the foreign module that get goes to; NULL where that is the built-in pool or nobody.
  */
 const char *admin_foreign_name(const struct admin *admin);
+
+/* True if a foreign module is loaded that can be told of releases, whoever get goes to. */
+bool admin_has_release(const struct admin *admin);
 
 /*
  * Takes the lock under which get and release of foreign modules run; blocks while another process

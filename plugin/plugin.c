@@ -99,9 +99,14 @@ static void restore_local_settings(void)
 {
 	ipcp_options *allowed = &ipcp_allowoptions[0];
 
-	if (local_put_be != 0 && ipcp_wantoptions[0].ouraddr == local_put_be) {
-		ipcp_wantoptions[0].ouraddr = original.local_be;
-		ipcp_wantoptions[0].accept_local = original.accept_local;
+	/* Those to be sent, too: pppd has copied them already when it asks for the next address. */
+	ipcp_options *const both[] = { &ipcp_wantoptions[0], &ipcp_gotoptions[0] };
+
+	for (size_t i = 0; i < 2; i++) {
+		if (local_put_be == 0 || both[i]->ouraddr != local_put_be)
+			continue;
+		both[i]->ouraddr = original.local_be;
+		both[i]->accept_local = original.accept_local;
 	}
 	local_put_be = 0;
 	memcpy(allowed->dnsaddr, original.dns_be, sizeof(original.dns_be));
@@ -188,7 +193,7 @@ static void close_now(void *arg)
 	lcp_close(0, wire_reason);
 }
 
-/* Inside ip_choose_hook pppd is half way through starting IPCP: closing has to wait for the timer. */
+/* Inside ip_choose_hook pppd is half way through starting IPCP: closing waits for the timer. */
 static void close_link(void *context)
 {
 	(void)context;
@@ -222,6 +227,9 @@ static const struct session_ops ops = {
 
 static void (*next_choose)(uint32_t *);
 static int (*next_allowed)(uint32_t);
+/* Those before the last change: whoever came in between may call ours to get there. */
+static void (*former_choose)(uint32_t *);
+static int (*former_allowed)(uint32_t);
 static int (*next_pap_check)(void);
 static int (*next_chap_check)(void);
 
@@ -244,8 +252,13 @@ static void on_choose(uint32_t *addr_be)
 {
 	struct session_input input = { 0 };
 
-	if (is_chaining || session == NULL || addr_be == NULL)
+	if (session == NULL || addr_be == NULL)
 		return;
+	if (is_chaining) {
+		if (former_choose != NULL)
+			former_choose(addr_be);
+		return;
+	}
 	if (session_is_busy(session)) { /* RA-19 */
 		session_complain(session, "a module called back into the plugin");
 		return;
@@ -264,8 +277,12 @@ static int on_allowed(uint32_t addr_be)
 {
 	int answer = session != NULL ? session_allows(session, addr_be) : -1;
 
-	if (answer >= 0 || next_allowed == NULL || is_chaining)
+	if (answer >= 0)
 		return answer;
+	if (is_chaining)
+		return former_allowed != NULL ? former_allowed(addr_be) : -1;
+	if (next_allowed == NULL)
+		return -1;
 	is_chaining = true;
 	answer = next_allowed(addr_be);
 	is_chaining = false;
@@ -295,10 +312,14 @@ static int on_chap_check(void)
 static void install_address_hooks(void)
 {
 	if (ip_choose_hook != on_choose) {
+		if (ip_choose_hook != next_choose)
+			former_choose = next_choose;
 		next_choose = ip_choose_hook;
 		ip_choose_hook = on_choose;
 	}
 	if (allowed_address_hook != on_allowed) {
+		if (allowed_address_hook != next_allowed)
+			former_allowed = next_allowed;
 		next_allowed = allowed_address_hook;
 		allowed_address_hook = on_allowed;
 	}

@@ -32,6 +32,7 @@ struct session {
 	unsigned int count; /* sessions begun in this process */
 	char user[POOL_USER_MAX + 1];
 	char port[POOL_PORT_MAX + 1];
+	char pool_name[CONFIG_POOL_NAME_MAX + 1]; /* rasip-pool, as it was when the session began */
 	struct pool_request request;
 	struct pool_lease lease;
 	struct error why; /* of the step under way */
@@ -276,7 +277,10 @@ int session_load(struct session **ret, const struct session_setup *setup,
 						     .why = &session->why,
 						     .complain = on_complaint,
 						     .context = session };
-	session->config_path = strdup(setup->config_path);
+	/* pppd goes to the root directory when it detaches, and `persist` reads the file again. */
+	session->config_path = realpath(setup->config_path, NULL);
+	if (session->config_path == NULL)
+		session->config_path = strdup(setup->config_path); /* loading says what is wrong */
 	code = session->config_path == NULL ? POOL_E_NO_MEMORY
 					    : load_first_config(session, setup->pool_name, errors);
 	if (code == 0)
@@ -331,8 +335,13 @@ static void release_address(struct session *session)
 	/* Release cannot be refused: without the lock it goes on all the same. */
 	if (foreign && admin_enter(session->admin, session->config->runtime_dir, &why) < 0)
 		session_complain(session, why.text);
+	/* Never twice, whatever happens inside, and whoever finds the lease if we are killed here. */
+	if (foreign && pool_lease_told(session->pool, &session->lease, &why) < 0) {
+		session_complain(session, why.text);
+		session->notify = false; /* whoever takes the lease back tells the module */
+	}
 	if (session->notify) {
-		session->notify = false; /* whatever happens inside: never twice */
+		session->notify = false;
 		admin_release(session->admin, session->user, session->port, addr_be);
 	}
 	why.text[0] = '\0';
@@ -400,12 +409,33 @@ static int take_candidate(struct session *session)
 	return record(session, session->request.candidate_be, "", false);
 }
 
+/*
+ * RA-54: the dead of modules first, whoever chooses now; what they had, somebody may well want to
+ * give. Not found: no session yet since the machine started. If the store is broken, the next to
+ * use it will say so.
+ */
+static void reclaim_from_modules(struct session *session)
+{
+	int code = pool_reclaim(session->pool, true, NULL, &session->why);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		session_complain(session, session->why.text);
+	session->why.text[0] = '\0';
+}
+
 static int ask_builtin(struct session *session)
 {
 	uint32_t addr_be = session->request.candidate_be;
-	int code = admin_get(session->admin, session->user, session->port, &addr_be,
-			     &session->notify, &session->why);
+	int code = 0;
 
+	if (admin_has_release(session->admin))
+		code = admin_enter(session->admin, session->config->runtime_dir, &session->why);
+	if (code < 0)
+		return code;
+	reclaim_from_modules(session);
+	admin_leave(session->admin);
+	code = admin_get(session->admin, session->user, session->port, &addr_be, &session->notify,
+			 &session->why);
 	if (code < 0)
 		return code;
 	code = admin_check_address(addr_be, &session->why);
@@ -421,14 +451,7 @@ static int ask_locked(struct session *session, const char *module)
 	bool notify = false;
 	int code;
 
-	/*
-	 * The dead first: what they had, the module may well want to give now. Not found: no
-	 * session yet since the machine started. If the store is broken, record() will say so.
-	 */
-	code = pool_reclaim(session->pool, true, NULL, &session->why);
-	if (code < 0 && code != POOL_E_NOT_FOUND)
-		session_complain(session, session->why.text);
-	session->why.text[0] = '\0';
+	reclaim_from_modules(session);
 	code = admin_get(session->admin, session->user, session->port, &addr_be, &notify,
 			 &session->why);
 	if (code < 0)
@@ -474,7 +497,8 @@ static int get_address(struct session *session)
 /* Our end of the link: the pool's, or else what pppd has. */
 static uint32_t wanted_local(const struct session *session)
 {
-	const struct config_pool *pool = pool_lease_config(session->pool, &session->lease);
+	const struct config_pool *pool =
+		pool_lease_config(session->pool, &session->lease, session->request.pool_name);
 
 	return pool != NULL && pool->local != 0 ? htonl(pool->local) : session->request.local_be;
 }
@@ -507,12 +531,15 @@ static int begin_session(struct session *session, const struct session_input *in
 	snprintf(session->port, sizeof(session->port), "%s", input->port);
 	session->request = (struct pool_request){ .user = session->user,
 						  .port = session->port,
-						  .pool_name = input->pool_name,
 						  .candidate_be = input->candidate_be,
 						  .local_be = input->local_be };
 	code = check_request(session, input);
 	if (code < 0)
 		return code;
+	if (input->pool_name != NULL) { /* pppd may free the option while the session goes on */
+		snprintf(session->pool_name, sizeof(session->pool_name), "%s", input->pool_name);
+		session->request.pool_name = session->pool_name;
+	}
 	if (!admin_accept(session->admin, session->user, session->port, &session->why))
 		return POOL_E_REFUSED;
 	session->accepted = true;
@@ -541,7 +568,8 @@ static void refuse(struct session *session)
 /* Also when the same session asks again: pppd starts each negotiation from its own values. */
 static void configure_link(struct session *session)
 {
-	const struct config_pool *pool = pool_lease_config(session->pool, &session->lease);
+	const struct config_pool *pool =
+		pool_lease_config(session->pool, &session->lease, session->request.pool_name);
 	struct session_link link = { 0 };
 
 	if (pool != NULL) {

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -12,27 +13,27 @@
 /* How many events behind the limit go at once; nothing else makes the history shorter. */
 #define TRIM_MAX 8192
 
-int history_look(struct op *op, uint64_t max, struct history_batch *ret)
+int history_look(struct op *op, struct history_batch *ret)
 {
 	const struct key begin = key_news(0);
-	const struct key end = key_news(UINT64_MAX);
 	struct store_bytes found;
 	struct store_bytes value;
 	int code = store_seek(op->txn, key_bytes(&begin), &found, &value);
 
-	*ret = (struct history_batch){ 0 };
-	if (code == POOL_E_NOT_FOUND || (code == 0 && !key_has_prefix(found, &begin, 1)))
-		return 0;
-	if (code == 0) {
-		ret->first = key_number(found);
-		code = store_seek_before(op->txn, key_bytes(&end), &found, &value);
+	ret->first = ret->end = 0;
+	ret->n = 0;
+	while (code == 0 && key_has_prefix(found, &begin, 1) && ret->n < HISTORY_BATCH_MAX) {
+		if (value.size > sizeof(ret->events[0].data))
+			return op_fail(op, POOL_E_DAMAGED);
+		if (ret->n == 0)
+			ret->first = key_number(found);
+		ret->end = key_number(found) + 1;
+		ret->events[ret->n].size = value.size;
+		memcpy(ret->events[ret->n].data, value.data, value.size);
+		ret->n++;
+		code = store_next(op->txn, &found, &value);
 	}
-	if (code < 0)
-		return op_fail(op, code);
-	ret->end = key_number(found) + 1;
-	if (ret->end - ret->first > max)
-		ret->end = ret->first + max;
-	return 0;
+	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
 }
 
 /* The number behind the last event's, and the first one's. */
@@ -69,24 +70,18 @@ static int trim(struct store_txn *memory, uint64_t first, uint64_t end)
 	return code;
 }
 
-int history_take(struct op *op, const struct history_batch *batch, struct store_txn *memory)
+int history_take(const struct history_batch *batch, struct store_txn *memory)
 {
 	uint64_t first;
 	uint64_t end;
 	int code = find_ends(memory, &first, &end);
 
-	for (uint64_t number = batch->first; number < batch->end && code == 0; number++) {
-		const struct key from = key_news(number);
-		const struct key to = key_history(end);
-		struct store_bytes value;
+	for (size_t i = 0; i < batch->n && code == 0; i++) {
+		const struct key key = key_history(end++);
 
-		code = store_get(op->txn, key_bytes(&from), &value);
-		if (code == 0)
-			code = store_put(memory, key_bytes(&to), value);
-		if (code == 0)
-			end++;
-		if (code == POOL_E_NOT_FOUND)
-			code = 0;
+		code = store_put(
+			memory, key_bytes(&key),
+			(struct store_bytes){ batch->events[i].data, batch->events[i].size });
 	}
 	return code == 0 ? trim(memory, first, end) : code;
 }

@@ -43,7 +43,8 @@ uint64_t lease_rest_end(const struct op *op, uint32_t addr, const struct lease_r
 	if (pool == CONFIG_NO_POOL)
 		return 0;
 	hold = op->pool->config->pools[pool].hold_sec;
-	if (hold == 0)
+	if (hold == 0 ||
+	    record->since_us == 0) /* 0: nobody has released it, or that is forgotten */
 		return 0;
 	if (hold >= HOLD_FOREVER_SEC)
 		return UINT64_MAX;
@@ -131,12 +132,17 @@ int lease_enqueue(struct op *op, size_t pool, enum queue queue, uint32_t addr,
 	return write_free(op, addr, record);
 }
 
+bool lease_is_own_end(const struct op *op, uint32_t addr)
+{
+	return op->request != NULL && htonl(addr) == op->request->local_be;
+}
+
 int lease_take(struct op *op, uint32_t addr, struct choice *choice)
 {
 	char text[IP4_TEXT_SIZE];
 	int code;
 
-	if (op->request != NULL && htonl(addr) == op->request->local_be) {
+	if (lease_is_own_end(op, addr)) {
 		error_set(op->error, "%s is our own end of the link", format_ip4(addr, text));
 		return POOL_E_REFUSED;
 	}
@@ -162,7 +168,7 @@ int lease_take_particular(struct op *op, uint32_t addr, struct choice *choice)
 	int code = record_get_lease(op->txn, addr, known);
 
 	if (code == 0 && known->active) {
-		if (owner_is_held(&op->pool->owners, addr)) {
+		if (owner_is_live(&op->pool->owners, addr)) {
 			error_set(op->error, "%s belongs to a live session",
 				  format_ip4(addr, text));
 			return POOL_E_REFUSED;
@@ -185,7 +191,7 @@ int lease_take_particular(struct op *op, uint32_t addr, struct choice *choice)
 static void check_alarm(struct op *op, size_t pool, struct pool_counters *counters)
 {
 	const struct config_pool *config = &op->pool->config->pools[pool];
-	bool on = config->alarm_percent > 0 &&
+	bool on = config->alarm_percent > 0 && config->givable.count > 0 &&
 		  counters->active * 100 >= config->givable.count * config->alarm_percent;
 	char text[128];
 
@@ -305,21 +311,54 @@ static int unmark_active(struct op *op, uint32_t addr, const struct lease_record
 	return code < 0 ? op_fail(op, code) : 0;
 }
 
+static void count_down(struct pool_counters *counters, bool reclaimed)
+{
+	if (counters->active > 0)
+		counters->active--;
+	if (reclaimed)
+		counters->reclaims++;
+}
+
+/* A pool that the configuration has no longer, or not yet again. */
+static int count_end_elsewhere(struct op *op, uint32_t number, bool reclaimed)
+{
+	const struct key begin = key_pool("");
+	struct store_bytes found;
+	struct store_bytes value;
+	int code = store_seek(op->txn, key_bytes(&begin), &found, &value);
+
+	while (code == 0 && key_has_prefix(found, &begin, 1)) {
+		struct pool_counters counters;
+		char name[CONFIG_POOL_NAME_MAX + 1] = "";
+
+		code = record_decode_pool(value, &counters);
+		if (code == 0 && found.size > 1 && found.size <= sizeof(name) &&
+		    counters.number == number) {
+			memcpy(name, (const char *)found.data + 1, found.size - 1);
+			count_down(&counters, reclaimed);
+			code = record_put_pool(op->txn, name, &counters);
+			return code < 0 ? op_fail(op, code) : 0;
+		}
+		if (code == 0)
+			code = store_next(op->txn, &found, &value);
+	}
+	return code < 0 && code != POOL_E_NOT_FOUND ? op_fail(op, code) : 0;
+}
+
 static int count_end(struct op *op, uint32_t number, uint32_t addr, bool reclaimed)
 {
 	size_t pool = op_pool_by_number(op, number, addr);
 	struct pool_counters *counters;
 	int code;
 
-	if (pool == CONFIG_NO_POOL)
+	if (number == POOL_NUMBER_NONE)
 		return 0;
+	if (pool == CONFIG_NO_POOL)
+		return count_end_elsewhere(op, number, reclaimed);
 	counters = op_counters(op, pool, true, &code);
 	if (counters == NULL)
 		return code;
-	if (counters->active > 0)
-		counters->active--;
-	if (reclaimed)
-		counters->reclaims++;
+	count_down(counters, reclaimed);
 	check_alarm(op, pool, counters);
 	return 0;
 }
@@ -393,7 +432,7 @@ int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record
 		return code;
 	forgotten.user[0] = '\0';
 	forgotten.port[0] = '\0';
-	forgotten.since_us = 0; /* long enough ago for any rest */
+	forgotten.since_us = 0; /* no rest, not even one "forever" */
 	if (pool != CONFIG_NO_POOL)
 		return lease_enqueue(op, pool, QUEUE_INDEX, addr, &forgotten);
 	code = record_delete(op->txn, &key);

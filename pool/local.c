@@ -248,15 +248,14 @@ static int next_random(struct local *local, struct candidate *ret)
 
 static int next_candidate(struct local *local, struct candidate *ret)
 {
-	switch (local->config->order) {
-	case ORDER_SEQUENTIAL:
-		return next_sequential(local, ret);
-	case ORDER_RANDOM:
-		return next_random(local, ret);
-	case ORDER_LEAST_RECENT:
-	default:
+	int code;
+
+	if (local->config->order == ORDER_LEAST_RECENT)
 		return next_least_recent(local, ret);
-	}
+	code = local->config->order == ORDER_RANDOM ? next_random(local, ret)
+						    : next_sequential(local, ret);
+	/* What end_rests() left: it may have spent all of its moves on stale entries. */
+	return code == LOCAL_FULL ? rested_first(local, ret) : code;
 }
 
 static int put_aside(struct local *local, uint32_t addr, struct lease_record *record)
@@ -278,8 +277,7 @@ static int try_candidate(struct local *local, const struct candidate *candidate)
 	int code = 0;
 
 	choice->was_known = candidate->queue != QUEUE_NONE;
-	choice->known = (struct lease_record){ .since_us = local->op->stamp,
-					       .since_sec = local->op->now_sec };
+	choice->known = (struct lease_record){ .since_sec = local->op->now_sec };
 	if (choice->was_known)
 		code = check_entry(local, candidate, &choice->known);
 	else
@@ -339,7 +337,7 @@ static int try_remembered(struct local *local, uint32_t addr)
 }
 
 /* Those of the addresses that the user had which are this pool's now, the latest first. */
-static int choose_remembered(struct local *local)
+static int choose_remembered(struct local *local, uint64_t tries)
 {
 	const char *user = local->op->request->user;
 	struct key key = key_user_remembered(user, UINT64_MAX, 0);
@@ -350,7 +348,7 @@ static int choose_remembered(struct local *local)
 	if (user[0] == '\0')
 		return LOCAL_FULL;
 	code = store_seek(local->op->txn, key_bytes(&key), &found, &value);
-	for (int i = 0; i < REMEMBERED_TRIES && code == 0; i++) {
+	for (uint64_t i = 0; i < tries && code == 0; i++) {
 		uint32_t addr;
 
 		if (!key_has_prefix(found, &key, key_user_prefix(user)) || !key_addr(found, &addr))
@@ -401,7 +399,7 @@ static int check_user(struct local *local)
 		code = next_active(local, from, &addr, &record);
 		if (code != 0)
 			return code == LOCAL_FULL ? 0 : code;
-		if (owner_is_held(&local->op->pool->owners, addr))
+		if (owner_is_live(&local->op->pool->owners, addr))
 			live++;
 		else if (record.active && (!record.notify || record.module[0] == '\0'))
 			code = lease_reclaim(local->op, addr, &record);
@@ -461,8 +459,12 @@ int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 static int tell_full(struct local *local)
 {
 	uint64_t resting;
-	int code = local_count_resting(local->op, local->pool, &resting);
+	int code;
 
+	/* Counting takes a while with many at rest, and until a scan has been made nobody reads it. */
+	if (!local->op->proven && local->op->trace == NULL)
+		return LOCAL_FULL;
+	code = local_count_resting(local->op, local->pool, &resting);
 	if (code < 0)
 		return code;
 	error_set(local->op->error,
@@ -493,6 +495,18 @@ static void tell_found(struct local *local)
 			config_order_name(local->config->order));
 }
 
+/*
+ * Positions mean other addresses since the configuration changed: begin again, and pass over what
+ * is known. Only here: a session that began before the change must not undo this when it ends.
+ */
+static void follow_layout(struct local *local)
+{
+	if (local->counters->layout == local->op->pool->layout)
+		return;
+	local->counters->layout = local->op->pool->layout;
+	local->counters->position = 0;
+}
+
 int local_choose(struct op *op, size_t pool, struct choice *choice)
 {
 	struct local local = {
@@ -507,6 +521,7 @@ int local_choose(struct op *op, size_t pool, struct choice *choice)
 	local.counters = op_counters(op, pool, true, &code);
 	if (local.counters == NULL)
 		return code;
+	follow_layout(&local);
 	if (is_closed(&local))
 		return LOCAL_CLOSED;
 	if (local.config->max_per_user > 0 ||
@@ -518,12 +533,12 @@ int local_choose(struct op *op, size_t pool, struct choice *choice)
 		explain(&local, "%s", op->error->text);
 		return code;
 	}
-	code = local.config->sticky ? choose_remembered(&local) : LOCAL_FULL;
+	code = local.config->sticky ? choose_remembered(&local, REMEMBERED_TRIES) : LOCAL_FULL;
 	if (code == LOCAL_FULL && local.config->dynamic.count > 0)
 		code = choose_by_order(&local);
 	/* An address at rest goes to its last user rather than to nobody. */
-	if (code == LOCAL_FULL && !local.config->sticky)
-		code = choose_remembered(&local);
+	if (code == LOCAL_FULL)
+		code = choose_remembered(&local, UINT64_MAX);
 	if (code == LOCAL_FULL)
 		return tell_full(&local);
 	if (code == 0)

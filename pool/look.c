@@ -193,7 +193,7 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 		snprintf(pool->looked_up_pool, sizeof(pool->looked_up_pool), "%s",
 			 name_of(&names, pool->looked_up.pool));
 		describe(&op, addr, &pool->looked_up, pool->looked_up_pool, ret_record);
-		*ret_alive = pool->looked_up.active && owner_is_held(&pool->owners, addr);
+		*ret_alive = pool->looked_up.active && owner_is_live(&pool->owners, addr);
 	}
 	free(names.entries);
 	op_done(&op);
@@ -315,7 +315,7 @@ static int forget(struct op *op, uint32_t addr)
 		op_fail(op, code);
 	if (code < 0)
 		return code;
-	if (record.active && owner_is_held(&op->pool->owners, addr)) {
+	if (record.active && owner_is_live(&op->pool->owners, addr)) {
 		error_set(op->error, "%s belongs to a live session", format_ip4(addr, text));
 		return POOL_E_NOT_OWNER;
 	}

@@ -164,7 +164,7 @@ static int collect(struct op *op, struct work *work)
 	}
 	if (code < 0 && code != POOL_E_NOT_FOUND)
 		return op_fail(op, code);
-	return history_look(op, FLUSH_MAX, &work->news);
+	return history_look(op, &work->news);
 }
 
 static int write_changes(struct store_txn *txn, const struct work *work)
@@ -194,7 +194,7 @@ static int flush(struct op *op, const struct work *work, struct error *error)
 	if (code == 0) {
 		code = write_changes(txn, work);
 		if (code == 0)
-			code = history_take(op, &work->news, txn);
+			code = history_take(&work->news, txn);
 		if (code < 0)
 			error_set(error, "%s/" MEMORY_FILE ": %s", op->pool->config->state_dir,
 				  store_txn_problem(txn));
@@ -246,8 +246,8 @@ static int lock_state(const struct pool *pool, int *ret_fd, struct error *error)
 	return code;
 }
 
-/* From the one store to the disk's, and only then out of the first. Other processes may go on all the
- * time but for the moment in which what has been written is struck off. */
+/* From the one store to the disk's, and only then out of the first. Other processes may go on all
+ * the time but for the moment in which what has been written is struck off. */
 static int write_and_settle(struct op *op, const struct work *work, struct error *error)
 {
 	int lock_fd;
@@ -255,8 +255,10 @@ static int write_and_settle(struct op *op, const struct work *work, struct error
 
 	if (code < 0)
 		return code == POOL_E_REFUSED ? 0 : code;
-	code = flush(op, work, error);
+	/* No reader while the disk works: the pages that it sees could not be used again, and the lease
+	 * store would grow with every session until it is full. */
 	op_abort_txn(op);
+	code = flush(op, work, error);
 	if (code == 0)
 		code = op_begin_txn(op, true);
 	if (code == 0)
@@ -269,14 +271,19 @@ int pool_maintain(struct pool *pool, struct error *error)
 {
 	struct work *work = malloc(sizeof(*work));
 	struct op op;
-	int code = work == NULL ? POOL_E_NO_MEMORY : op_begin(&op, pool, false, error);
+	int code;
 
+	if (work == NULL) {
+		error_set(error, "out of memory");
+		return POOL_E_NO_MEMORY;
+	}
+	code = op_begin(&op, pool, false, error);
 	if (code < 0) {
 		free(work);
 		return code == POOL_E_NOT_FOUND ? 0 : code;
 	}
 	code = collect(&op, work);
-	if (code == 0 && (work->n_changes > 0 || work->news.first < work->news.end))
+	if (code == 0 && (work->n_changes > 0 || work->news.n > 0))
 		code = write_and_settle(&op, work, error);
 	free(work);
 	op_done(&op);

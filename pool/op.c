@@ -122,7 +122,8 @@ int op_begin_txn(struct op *op, bool write)
 
 /*
  * pppd's handlers come without SA_RESTART, and a script or a helper of pppd may end at any moment:
- * no system call in here, LMDB's least of all, is to fail because of that. Faults still get through.
+ * no system call in here, LMDB's least of all, is to fail because of that. Faults still get
+ * through.
  */
 static void block_signals(struct op *op)
 {
@@ -186,8 +187,8 @@ static int write_counters(struct op *op)
 }
 
 /*
- * What happened goes into the same transaction, behind what is there, for pool_maintain to take to the
- * memory store. Where nobody does that, the oldest goes.
+ * What happened goes into the same transaction, behind what is there, for pool_maintain to take to
+ * the memory store. Where nobody does that, the oldest goes.
  */
 static int write_news(struct op *op)
 {
@@ -207,10 +208,12 @@ static int write_news(struct op *op)
 		if (code < 0)
 			return op_fail(op, code);
 	}
-	code = store_seek(op->txn, key_bytes(&begin), &found, &value);
-	if (code == 0 && key_has_prefix(found, &begin, 1) &&
-	    number - key_number(found) > OP_NEWS_MAX)
+	do {
+		code = store_seek(op->txn, key_bytes(&begin), &found, &value);
+		if (code < 0 || number - key_number(found) <= OP_NEWS_MAX)
+			break;
 		code = store_delete(op->txn, found);
+	} while (code == 0);
 	return code < 0 && code != POOL_E_NOT_FOUND ? op_fail(op, code) : 0;
 }
 
@@ -274,6 +277,9 @@ int op_fail(struct op *op, int code)
 			  "the lease store in %s holds a record that makes no sense: move it "
 			  "away once no session uses it",
 			  op->pool->config->runtime_dir);
+	else if (code == POOL_E_INVALID)
+		error_set(op->error, "a record for the lease store in %s is too long",
+			  op->pool->config->runtime_dir);
 	else
 		error_set(op->error, "the lease store in %s: %s", op->pool->config->runtime_dir,
 			  store_txn_problem(op->txn));
@@ -319,11 +325,6 @@ struct pool_counters *op_counters(struct op *op, size_t pool, bool change, int *
 		if (code < 0) {
 			*ret_code = op_fail(op, code);
 			return NULL;
-		}
-		/* Indexes mean other addresses now: begin again, and pass over what is known. */
-		if (counters->now.layout != op->pool->layout) {
-			counters->now.layout = op->pool->layout;
-			counters->now.position = 0;
 		}
 		counters->loaded = true;
 		counters->changed = false;

@@ -43,6 +43,7 @@ struct op {
 	sigset_t signals; /* the caller's mask, while signals_blocked */
 	bool signals_blocked;
 	bool write;
+	bool proven;    /* the pool that is asked has been scanned: what it says is final */
 	bool rehearsal; /* explain: takes no lock, is never committed */
 	int64_t now_us;
 	int64_t now_sec;
@@ -58,8 +59,8 @@ struct op {
 };
 
 /*
- * Starts an operation without a transaction: blocks signals until op_done(), opens what is not open and, with `create`, makes what
- * is missing. On an error nothing is left to end.
+ * Starts an operation without a transaction: blocks signals until op_done(), opens what is not open
+ * and, with `create`, makes what is missing. On an error nothing is left to end.
  */
 int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
 	__attribute__((warn_unused_result));

@@ -102,9 +102,10 @@ static int look_into(struct owner_dir *dir, uint32_t addr)
 	return dir->file_fd;
 }
 
-bool owner_is_held(struct owner_dir *dir, uint32_t addr)
+/* Whether a lock of this type could not be had. */
+static bool is_in_the_way(struct owner_dir *dir, uint32_t addr, short type)
 {
-	struct flock lock = byte_of(addr, F_WRLCK);
+	struct flock lock = byte_of(addr, type);
 	int fd = look_into(dir, addr);
 
 	if (fd < 0)
@@ -112,4 +113,14 @@ bool owner_is_held(struct owner_dir *dir, uint32_t addr)
 	if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
 		return true;
 	return lock.l_type != F_UNLCK;
+}
+
+bool owner_is_held(struct owner_dir *dir, uint32_t addr)
+{
+	return is_in_the_way(dir, addr, F_WRLCK);
+}
+
+bool owner_is_live(struct owner_dir *dir, uint32_t addr)
+{
+	return is_in_the_way(dir, addr, F_RDLCK);
 }

@@ -45,4 +45,8 @@ void owner_drop(uint32_t addr, int *fd);
  * cannot be found out the answer is true: nobody loses a lease for want of a descriptor. */
 bool owner_is_held(struct owner_dir *dir, uint32_t addr);
 
+/* Whether a session holds it, exclusively: a lease is live by that alone. A dead lease's address
+ * may be somebody's own end of a link by now. Where it cannot be found out: true. */
+bool owner_is_live(struct owner_dir *dir, uint32_t addr);
+
 #endif

@@ -160,7 +160,8 @@ static int check_outside_choice(struct op *op, uint32_t addr, const char *whose)
 	}
 	if (range_set_find(&config->reserved, addr, NULL)) {
 		struct assignment own;
-		int code = assign_find(config, op->request->user, op->request->port, NULL, &own);
+		int code = assign_find(config, op->request->user, op->request->port,
+				       op->request->pool_name, &own);
 
 		if (code < 0 || !own.is_reservation || own.addr != addr) {
 			error_set(op->error, "%s %s is reserved for somebody else", whose, text);
@@ -238,21 +239,31 @@ static void add_refusal(struct search *search, size_t pool)
 static int choose_from_pools(struct search *search)
 {
 	const struct config *config = search->op->pool->config;
+	size_t unproven = CONFIG_NO_POOL;
 
 	search->refusal.text[0] = '\0';
 	for (size_t pool = search->assignment.pool; pool != CONFIG_NO_POOL;
 	     pool = config->pools[pool].next) {
-		int code = local_choose(search->op, pool, &search->choice);
+		int code;
 
-		if (code == LOCAL_FULL && !search->proven[pool] && !scan_can_wait(search, pool)) {
+		search->op->proven = search->proven[pool];
+		code = local_choose(search->op, pool, &search->choice);
+		if (code == LOCAL_FULL && !search->proven[pool]) {
 			search->to_scan = pool;
-			return NEEDS_SCAN;
+			if (!scan_can_wait(search, pool))
+				return NEEDS_SCAN;
+			unproven = pool;
 		}
 		if (code != LOCAL_FULL && code != LOCAL_CLOSED && code != POOL_E_REFUSED)
 			return code;
 		add_refusal(search, pool);
 		if (code == POOL_E_REFUSED)
 			break;
+	}
+	/* Nobody else can serve: now what could wait has to be proven, too. */
+	if (unproven != CONFIG_NO_POOL) {
+		search->to_scan = unproven;
+		return NEEDS_SCAN;
 	}
 	error_set(search->op->error, "%s", search->refusal.text);
 	return POOL_E_REFUSED;
@@ -298,10 +309,15 @@ static int choose(struct search *search)
 static int prove_full(struct search *search)
 {
 	struct op *op = search->op;
-	int code;
+	int code = 0;
 
-	op_abort_txn(op);
-	code = op_begin_txn(op, false);
+	/* What the search has cleared away so far stays done, or the next scan would find it again. */
+	if (op->rehearsal)
+		op_abort_txn(op);
+	else
+		code = op_commit(op);
+	if (code == 0)
+		code = op_begin_txn(op, false);
 	if (code == 0)
 		code = scan_pool(op, search->to_scan, &search->scan);
 	op_abort_txn(op);
@@ -540,6 +556,24 @@ int pool_lease_adopt(struct pool *pool, const struct pool_lease *lease, struct e
 	return code;
 }
 
+int pool_lease_told(struct pool *pool, const struct pool_lease *lease, struct error *why)
+{
+	struct lease_record record;
+	struct op op;
+	int code = op_begin(&op, pool, true, why);
+
+	if (code < 0)
+		return code;
+	code = find_own(&op, lease, &record);
+	if (code == 0) {
+		record.notify = false;
+		code = record_put_lease(op.txn, ntohl(lease->addr_be), &record);
+		code = code < 0 ? op_fail(&op, code) : op_commit(&op);
+	}
+	op_done(&op);
+	return code;
+}
+
 int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct error *why)
 {
 	char text[IP4_TEXT_SIZE];
@@ -556,10 +590,12 @@ int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct err
 	return code;
 }
 
-const struct config_pool *pool_lease_config(const struct pool *pool, const struct pool_lease *lease)
+const struct config_pool *pool_lease_config(const struct pool *pool, const struct pool_lease *lease,
+					    const char *pool_name)
 {
-	size_t index = lease->pool[0] == '\0' ? assign_pool(pool->config, lease->user, lease->port)
-					      : config_find_pool(pool->config, lease->pool);
+	const char *name = lease->pool[0] != '\0' ? lease->pool : pool_name;
+	size_t index = name != NULL ? config_find_pool(pool->config, name)
+				    : assign_pool(pool->config, lease->user, lease->port);
 
 	return index == CONFIG_NO_POOL ? NULL : &pool->config->pools[index];
 }
@@ -600,8 +636,13 @@ int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct er
 	uint64_t count = 0;
 	uint64_t next = 0;
 	struct op op;
-	int code = scan == NULL ? POOL_E_NO_MEMORY : op_open(&op, pool, false, why);
+	int code;
 
+	if (scan == NULL) {
+		error_set(why, "out of memory");
+		return POOL_E_NO_MEMORY;
+	}
+	code = op_open(&op, pool, false, why);
 	if (code < 0) {
 		free(scan);
 		return code;

@@ -19,8 +19,8 @@
  * Not thread-safe: one thread uses one struct pool at a time, and a process opens one struct
  * pool for a runtime_dir at a time.
  *
- * Blocking. Functions block on the store's writer lock (tens of microseconds a holder; a process
- * that was stopped inside a transaction holds up everybody) and on the disk only in
+ * Blocking. Functions block on the store's writer lock (tens of microseconds a holder, milliseconds
+ * after many rests ended at once; a process that was stopped inside a transaction holds up all) and on the disk only in
  * pool_maintain(). No function retries, sleeps or waits for another session.
  *
  * Addresses in this interface are in network byte order (`addr_be`), times are Unix seconds.
@@ -174,6 +174,10 @@ void pool_lease_abandon(struct pool_lease *lease);
  */
 int pool_lease_adopt(struct pool *pool, const struct pool_lease *lease, struct error *why);
 
+/* A foreign module is about to be told of the lease's end: should this process die before the lease
+ * has been released, nobody tells it again (RA-54). Returns as pool_release(). */
+int pool_lease_told(struct pool *pool, const struct pool_lease *lease, struct error *why);
+
 /*
  * Keeps an address, our own end of a link, from being given to a peer for as long as *ret_fd (to
  * be closed by the caller) is open; any number of links may share one. POOL_E_REFUSED if a live
@@ -184,11 +188,11 @@ int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct err
 
 /*
  * The pool whose settings (dns, wins, local) the lease's link gets: the lease's own or, outside all
- * pools (a reservation, a candidate, a module's address), the pool that the rules would give the user
- * an address from. NULL where there is none.
+ * pools (a reservation, a candidate, a module's address), the pool that the user would get an
+ * address from: by rasip-pool (`pool_name`, or NULL), or else by the rules. NULL where there is none.
  */
-const struct config_pool *pool_lease_config(const struct pool *pool,
-					    const struct pool_lease *lease);
+const struct config_pool *pool_lease_config(const struct pool *pool, const struct pool_lease *lease,
+					    const char *pool_name);
 
 /*
  * Writes what should outlive a reboot (who had which address) to state_dir, in one synced
@@ -257,9 +261,9 @@ struct pool_past {
 };
 
 /*
- * Calls `each` for what happened, oldest first, until it returns something else than 0, which is then
- * returned. The last POOL_HISTORY_MAX events are kept, across reboots. POOL_E_NOT_FOUND where nothing
- * has ever happened.
+ * Calls `each` for what happened, oldest first, until it returns something else than 0, which is
+ * then returned. The last POOL_HISTORY_MAX events are kept, across reboots. POOL_E_NOT_FOUND where
+ * nothing has ever happened.
  */
 #define POOL_HISTORY_MAX 200000
 int pool_history(struct pool *pool, int (*each)(void *context, const struct pool_past *past),
@@ -302,16 +306,16 @@ struct pool_explanation {
 };
 
 /*
- * What pool_acquire would do now, by the same code, without doing it: ret->code and, where that is not
- * 0, ret->why. Blocks writers for as long as an acquire does, and makes directory and store where
+ * What pool_acquire would do now, by the same code, without doing it: ret->code and, where that is
+ * not 0, ret->why. Blocks writers for as long as an acquire does, and makes directory and store where
  * they are missing. Returns 0 if there is an explanation, else why there is none.
  */
 int pool_explain(struct pool *pool, const struct pool_request *request,
 		 struct pool_explanation *ret, struct error *why);
 
 /*
- * What the registry has on an address, in whatever state, and whether a live session holds its lock.
- * Both are looked at one after the other: of a session that is just ending, the record may still be
+ * What the registry has on an address, in whatever state, and whether a live session holds its
+ * lock. Both are looked at one after the other: of a session that is just ending, the record may still be
  * active and the lock gone. ret_record's strings live until the next call. POOL_E_NOT_FOUND.
  */
 int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_record,

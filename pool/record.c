@@ -5,8 +5,6 @@
 
 #include "wire.h"
 
-#define RECORD_SIZE_MAX 1024
-
 enum lease_flag { FLAG_ACTIVE = 1, FLAG_NOTIFY = 2 };
 
 static struct wire_writer key_begin(struct key *key, char kind)
@@ -251,7 +249,6 @@ int record_put_pool(struct store_txn *txn, const char *name, const struct pool_c
 	wire_write_u64(&writer, counters->layout);
 	wire_write_u64(&writer, counters->position);
 	wire_write_u64(&writer, counters->key);
-	wire_write_u64(&writer, counters->queued);
 	wire_write_u64(&writer, counters->active);
 	wire_write_u64(&writer, counters->peak);
 	wire_write_u64(&writer, counters->grants);
@@ -271,7 +268,6 @@ int record_decode_pool(struct store_bytes value, struct pool_counters *ret)
 	ret->layout = wire_read_u64(&reader);
 	ret->position = wire_read_u64(&reader);
 	ret->key = wire_read_u64(&reader);
-	ret->queued = wire_read_u64(&reader);
 	ret->active = wire_read_u64(&reader);
 	ret->peak = wire_read_u64(&reader);
 	ret->grants = wire_read_u64(&reader);

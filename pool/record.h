@@ -4,22 +4,22 @@
  *
  * Lease store (RUNTIME/leases.mdb), one tree; the first octet of a key says what it is:
  *
- *	'L' addr                         struct lease_record: the registry. Every address that is
- *	                                 active, at rest, put aside or remembered has one; an
- *	                                 address without one has never been used
- *	'N' number                       struct history_record: what happened, not yet in the memory store
- *	'O' addr                         owed to the memory store; value: the lease's id. Next to
- *'P' so that a grant changes one page for both 'P' name                         struct
- *pool_counters: a pool's number and counters 'Q' pool queue order addr        addresses that are
- *free and have been used, in the order in which `queue` gives them out; no value 'U' user 0 pool
- *'a' addr         the user's active leases in a pool; no value 'U' user 0 none 'r' ~time addr   the
- *addresses the user had last, latest first; no value 'F' addr                         active leases
- *of foreign modules; no value
+ *	'L' addr	struct lease_record: the registry. Every address that is active, at rest,
+ *			put aside or remembered has one; one without has never been used
+ *	'N' number	struct history_record: what happened, not yet in the memory store
+ *	'O' addr	owed to the memory store; value: the lease's id. Next to 'P', so that a
+ *			grant changes one page for both
+ *	'P' name	struct pool_counters: a pool's number and counters
+ *	'Q' pool queue order addr	free addresses that have been used, in the order in which
+ *			`queue` gives them out; no value
+ *	'U' user 0 pool 'a' addr	the user's active leases in a pool; no value
+ *	'U' user 0 none 'r' ~time addr	the addresses the user had last, latest first; no value
+ *	'F' addr	active leases of foreign modules; no value
  *
  * Memory store (STATE/memory.mdb):
  *
- *	'A' addr                         struct memory_record: who had the address last
- *	'H' number                       struct history_record: what happened, oldest first
+ *	'A' addr	struct memory_record: who had the address last
+ *	'H' number	struct history_record: what happened, oldest first
  *
  * Integers are big-endian, so keys sort as numbers do. Decoding checks everything: a record that
  * does not fit is an error, never a wrong address. Addresses in host order.
@@ -40,13 +40,16 @@
 #define MEMORY_KIND "rasip-memory"
 #define MEMORY_VERSION 1
 
+#define RECORD_SIZE_MAX 1024 /* bytes of any value */
+
 #define POOL_NUMBER_NONE 0 /* outside all pools */
 
 /* In which queue of its pool a free address stands. */
 enum queue {
 	QUEUE_NONE = 0,
-	QUEUE_TIME = 't',  /* by time of release: rests until `hold` has passed, then free */
-	QUEUE_INDEX = 'i', /* by index in the pool's ranges: free now (order sequential, random) */
+	QUEUE_TIME = 't', /* by time of release: rests until `hold` has passed, then free */
+	QUEUE_INDEX =
+		'i', /* by index in the pool's ranges: rested when they came (sequential, random) */
 	QUEUE_ASIDE = 'x', /* by end of the time for which a conflict puts it aside */
 };
 
@@ -77,7 +80,6 @@ struct pool_counters {
 	uint64_t layout;   /* hash of the configuration that `position` belongs to */
 	uint64_t position; /* addresses before it, in the pool's own sequence, have been used */
 	uint64_t key;      /* of the random sequence */
-	uint64_t queued;   /* entries in the pool's queues */
 	uint64_t active;
 	uint64_t peak;
 	uint64_t grants;

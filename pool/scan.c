@@ -46,7 +46,7 @@ static int look_through(struct op *op, uint64_t from, uint32_t last,
 
 static bool is_dead(struct op *op, uint32_t addr, const struct lease_record *record)
 {
-	return record->active && !owner_is_held(&op->pool->owners, addr);
+	return record->active && !owner_is_live(&op->pool->owners, addr);
 }
 
 /* A dead lease that only its module may hear the end of is for a process that has the module. */
@@ -64,7 +64,8 @@ static bool is_dead_or_mislaid(struct op *op, size_t pool, uint32_t addr,
 	if (record->active)
 		return !waits_for_module(record) && is_dead(op, addr, record);
 	if (record->queue == QUEUE_ASIDE && record->order > op->stamp)
-		return !op_in_use(op, addr) && !owner_is_held(&op->pool->owners, addr);
+		return !lease_is_own_end(op, addr) && !op_in_use(op, addr) &&
+		       !owner_is_held(&op->pool->owners, addr);
 	counters = op_counters(op, pool, false, &code);
 	return counters != NULL &&
 	       (record->queue == QUEUE_NONE || record->pool != counters->number);

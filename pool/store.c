@@ -212,6 +212,8 @@ static int open_env(struct store *store, const struct store_options *options, st
 		rc = mdb_env_open(store->env, store->path, env_flags(options), 0600);
 	if (rc != 0)
 		return fail(store, rc, "open it", error);
+	/* A reader that was killed would keep every page from being used again, until the map is full. */
+	(void)mdb_reader_check(store->env, NULL);
 	return check_length(store, error);
 }
 

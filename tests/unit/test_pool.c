@@ -333,7 +333,7 @@ START_TEST(reservations)
 	ASSERT_GETS(&bob, "bob", "192.0.2.9");
 	ck_assert_str_eq(bob.pool, "");
 	/* Outside all pools, the link still gets the settings of the pool he would have been in. */
-	ck_assert_str_eq(pool_lease_config(fixture.pool, &bob)->name, "p");
+	ck_assert_str_eq(pool_lease_config(fixture.pool, &bob, NULL)->name, "p");
 	give_back(&alice);
 	ASSERT_REFUSED("z", "full");
 	ASSERT_GETS(&alice, "alice", "10.0.0.2");

@@ -129,10 +129,11 @@ static bool has_own(int user)
 /* The pool may take back what is dead whenever it likes, if it says so. */
 static void see_reclaim(const struct pool_event *event)
 {
-	struct address *address = &model.addresses[ntohl(event->addr_be) - FIRST];
+	struct address *address;
 
 	if (event->kind != POOL_EVENT_RECLAIM)
 		return;
+	address = &model.addresses[ntohl(event->addr_be) - FIRST];
 	EXPECT(address->state == DEAD, "%s was taken back alive", text_of(event->addr_be));
 	address->state = FREE;
 	address->released_ms = fixture.boot_ms;

@@ -151,8 +151,19 @@ int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct err
 	return 0;
 }
 
-const struct config_pool *pool_lease_config(const struct pool *pool, const struct pool_lease *lease)
+int pool_lease_told(struct pool *pool, const struct pool_lease *lease, struct error *why)
 {
+	(void)pool;
+	(void)lease;
+	(void)why;
+	fake.not_rested++;
+	return 0;
+}
+
+const struct config_pool *pool_lease_config(const struct pool *pool, const struct pool_lease *lease,
+					    const char *pool_name)
+{
+	(void)pool_name;
 	(void)lease;
 	return &pool->config->pools[0];
 }
@@ -330,8 +341,8 @@ START_TEST(t1_connect_and_disconnect)
 	ck_assert_int_eq(session_allows(session, htonl(0x0a000001)), -1); /* T17 */
 	ck_assert(choose("alice"));
 	ck_assert_uint_eq(address_be, htonl(0x0a000001));
-	expect_trace(
-		"acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n" ENV_SET PLAIN_LINK);
+	expect_trace("reclaim modules=1\nacquire alice ttyS0 pool=- candidate=0.0.0.0 "
+		     "local=0.0.0.0\n" ENV_SET PLAIN_LINK);
 	ck_assert_int_eq(session_allows(session, htonl(0x0a000001)), 1);
 	ck_assert_int_eq(session_allows(session, htonl(0x0a000002)), 0);
 	session_ip_up(session, address_be, 0);
@@ -395,7 +406,7 @@ START_TEST(t4_no_address_no_link_and_no_release)
 	ck_assert(!choose_with("alice", 0));
 	ck_assert_uint_eq(address_be, htonl(0x01020304));
 	expect_trace(
-		"acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
+		"reclaim modules=1\nacquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
 		"log2 rasip: refuse user=\"alice\" port=ttyS0 reason=\"full: 254 of 254 active\"\n"
 		"close\n");
 	ck_assert(session_is_refused(session));
@@ -532,7 +543,7 @@ START_TEST(t12_persist_asks_anew)
 	address_be = 0; /* what the plugin puts back */
 	ck_assert(choose("bob"));
 	ck_assert_uint_eq(address_be, htonl(0x0a000002));
-	expect_trace("acquire bob ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
+	expect_trace("reclaim modules=1\nacquire bob ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
 		     "env RASIP_POOL=main\nenv RASIP_ADDRESS=10.0.0.2\n" PLAIN_LINK);
 }
 END_TEST
@@ -546,7 +557,8 @@ START_TEST(t12_persist_reads_the_configuration_again)
 	unlink(trace_path);
 	address_be = 0;
 	ck_assert(choose("alice"));
-	expect_trace("acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\nhold 10.0.0.254\n"
+	expect_trace("reclaim modules=1\nacquire alice ttyS0 pool=- candidate=0.0.0.0 "
+		     "local=0.0.0.0\nhold 10.0.0.254\n"
 		     "env RASIP_POOL=main\nenv RASIP_ADDRESS=10.0.0.2\n"
 		     "link local=10.0.0.254 dns=1:192.0.2.53,0.0.0.0 wins=0\n");
 }
@@ -567,7 +579,7 @@ START_TEST(t12_a_configuration_that_no_longer_loads_is_not_used)
 		 "log1 rasip: warning reason=\"%s: No such file or directory\"\n"
 		 "log1 rasip: warning reason=\"the configuration of the last session stays in "
 		 "use\"\n"
-		 "acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
+		 "reclaim modules=1\nacquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
 		 "env RASIP_POOL=main\nenv RASIP_ADDRESS=10.0.0.2\n" PLAIN_LINK,
 		 config_path);
 	expect_trace(expected);
@@ -688,7 +700,7 @@ START_TEST(our_own_answer_is_no_candidate)
 	unlink(trace_path);
 	ck_assert(choose("bob"));
 	expect_trace("free 10.0.0.1\n" ENV_UNSET
-		     "acquire bob ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
+		     "reclaim modules=1\nacquire bob ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
 		     "env RASIP_POOL=main\nenv RASIP_ADDRESS=10.0.0.2\n" PLAIN_LINK);
 }
 END_TEST
@@ -698,9 +710,10 @@ START_TEST(ra_19_a_call_from_inside_is_answered_with_an_error)
 	load("", "", "");
 	fake.calls_back = true;
 	ck_assert(choose("alice"));
-	expect_trace("acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
-		     "log1 rasip: warning reason=\"a module called back into the plugin\"\n" ENV_SET
-			     PLAIN_LINK);
+	expect_trace(
+		"reclaim modules=1\nacquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
+		"log1 rasip: warning reason=\"a module called back into the plugin\"\n" ENV_SET
+			PLAIN_LINK);
 }
 END_TEST
 
@@ -712,8 +725,9 @@ START_TEST(our_end_of_the_link_is_held_and_told)
 
 	load("", "", "");
 	ck_assert(session_choose(session, &input, &address_be));
-	expect_trace("acquire alice ttyS0 pool=- candidate=0.0.0.0 local=192.0.2.1\n"
-		     "hold 192.0.2.1\n" ENV_SET PLAIN_LINK);
+	expect_trace(
+		"reclaim modules=1\nacquire alice ttyS0 pool=- candidate=0.0.0.0 local=192.0.2.1\n"
+		"hold 192.0.2.1\n" ENV_SET PLAIN_LINK);
 	session_ip_up(session, address_be, htonl(0xc0000201));
 	expect_trace("");
 	/* The peer had another one for us, and pppd took it. */
@@ -727,10 +741,11 @@ START_TEST(our_end_that_a_peer_has_is_no_link)
 	load("", "local = \"10.0.0.254\";", "");
 	fake.refuses_local = "10.0.0.254 has a live session";
 	ck_assert(!choose("alice"));
-	expect_trace("acquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
-		     "hold 10.0.0.254\nfree 10.0.0.1\n"
-		     "log2 rasip: refuse user=\"alice\" port=ttyS0 "
-		     "reason=\"10.0.0.254 has a live session\"\nclose\n");
+	expect_trace(
+		"reclaim modules=1\nacquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
+		"hold 10.0.0.254\nfree 10.0.0.1\n"
+		"log2 rasip: refuse user=\"alice\" port=ttyS0 "
+		"reason=\"10.0.0.254 has a live session\"\nclose\n");
 }
 END_TEST
 
@@ -829,7 +844,8 @@ START_TEST(names_that_are_too_long)
 	input.port = port;
 	ck_assert(session_choose(session, &input, &address_be));
 	snprintf(expected, sizeof(expected),
-		 "acquire alice %.*s pool=- candidate=0.0.0.0 local=0.0.0.0\n" ENV_SET PLAIN_LINK,
+		 "reclaim modules=1\nacquire alice %.*s pool=- candidate=0.0.0.0 "
+		 "local=0.0.0.0\n" ENV_SET PLAIN_LINK,
 		 POOL_PORT_MAX, port);
 	expect_trace(expected);
 	session_end(session);
@@ -865,8 +881,8 @@ START_TEST(rasip_pool_reaches_the_pool)
 
 	load("", "", "");
 	ck_assert(session_choose(session, &input, &address_be));
-	expect_trace("acquire alice ttyS0 pool=main candidate=0.0.0.0 local=0.0.0.0\n" ENV_SET
-			     PLAIN_LINK);
+	expect_trace("reclaim modules=1\nacquire alice ttyS0 pool=main candidate=0.0.0.0 "
+		     "local=0.0.0.0\n" ENV_SET PLAIN_LINK);
 }
 END_TEST
 
