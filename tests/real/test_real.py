@@ -29,6 +29,10 @@ class RealPppd(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        uml.check_available()
+        if b'__asan_init' in (uml.build_dir() / 'rasip.so').read_bytes():
+            raise unittest.SkipTest('AddressSanitizer needs more address space'
+                                    ' than user-mode Linux has')
         cls.guest = None
         cls.stack = contextlib.ExitStack()
         cls.addClassCleanup(cls.stack.close)

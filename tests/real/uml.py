@@ -111,7 +111,10 @@ class Guest:
     """
 
     def __init__(self, job, limit):
-        self.output = pathlib.Path(tempfile.mkdtemp(prefix='rasip-real-'))
+        # The kernel's command line is split at blanks.
+        parent = '/tmp' if ' ' in tempfile.gettempdir() else None
+        self.output = pathlib.Path(tempfile.mkdtemp(prefix='rasip-real-',
+                                                    dir=parent))
         self.limit = limit
         self._process = None
         self._requests = 0
@@ -130,7 +133,7 @@ class Guest:
         job = dict(self._job, top=str(TOP), build=str(build_dir()))
         (self.output / 'job.json').write_text(json.dumps(job),
                                               encoding='utf-8')
-        # No blank can be in the path of process 1, so it gets one by itself.
+        # The path of process 1 stands there as well.
         (self.output / 'init').symlink_to(HERE / 'guest.py')
         environment = dict(os.environ, PATH=_search_path(),
                            TMPDIR=memory_directory(self.output))

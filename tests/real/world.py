@@ -173,8 +173,11 @@ class Pppd(Daemon):
 class Line:
     """A serial line: a pty, with pppd as server on its terminal side."""
 
+    connected = set()
+
     def __init__(self, name=''):
         self.name = name
+        self.connected.add(self)
         self.master, self.slave = os.openpty()
         tty.setraw(self.slave)
         self.device = os.ttyname(self.slave)
@@ -200,6 +203,7 @@ class Line:
         return client
 
     def hang_up(self):
+        self.connected.remove(self)
         os.close(self.master)
 
 
@@ -304,6 +308,8 @@ class World:
         check('User Mode Linux' in pathlib.Path('/proc/cpuinfo').read_text(),
               'this is not user-mode Linux')
         os.kill(-1, signal.SIGKILL)
+        for line in list(Line.connected):
+            line.hang_up()
         wait_for('the PPP interfaces to go', lambda: not interfaces())
         for name in ('va', 'vb'):
             subprocess.run(['ip', 'link', 'del', name], check=False,
