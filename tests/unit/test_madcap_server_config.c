@@ -61,18 +61,18 @@ END_TEST
 
 START_TEST(everything)
 {
-	struct server_config *config = load(
-		"listen = ( \"192.0.2.1\", \"::1\", \"192.0.2.2:99\" ); port = 0;\n"
-		"interfaces = [ \"eth0\", \"eth1\" ]; state_dir = \"/x\"; user = \"u\";\n"
-		"server_id = \"192.0.2.9\"; retry_after = \"5m\"; retry_after_above = 10;\n"
-		"clock_skew_allowance = \"forever\"; only_unicast = true;\n"
-		"scopes = ( { " ORG " ttl = 255; enabled = false; max_lease = \"forever\";\n"
-		"  default_lease = \"1h\"; expires = \"2027-01-01T00:00:00Z\";\n"
-		"  names = ( { lang = \"en\"; name = \"Org\"; default = true; },\n"
-		"            { lang = \"de\"; name = \"B\xc3\xbcro\"; } );\n"
-		"  allocate = ( \"239.192.1.0/24\", \"239.193.0.0-239.193.0.9\" );\n"
-		"  exclude = ( \"239.192.1.7\" ); inside = ( \"ff15::\" ); },\n"
-		"  { first = \"ff15::\"; last = \"ff15::ffff:ffff\"; } );\n");
+	struct server_config *config =
+		load("listen = ( \"192.0.2.1\", \"::1\", \"192.0.2.2:99\" ); port = 0;\n"
+		     "interfaces = [ \"eth0\", \"eth1\" ]; state_dir = \"/x\"; user = \"u\";\n"
+		     "server_id = \"192.0.2.9\"; retry_after = \"5m\"; retry_after_above = 10;\n"
+		     "clock_skew_allowance = \"forever\"; only_unicast = true;\n"
+		     "scopes = ( { " ORG " ttl = 255; enabled = false; max_lease = \"forever\";\n"
+		     "  default_lease = \"1h\"; expires = \"2027-01-01T00:00:00Z\";\n"
+		     "  names = ( { lang = \"en\"; name = \"Org\"; default = true; },\n"
+		     "            { lang = \"de\"; name = \"B\xc3\xbcro\"; } );\n"
+		     "  allocate = ( \"239.192.1.0/24\", \"239.193.0.0-239.193.0.9\" );\n"
+		     "  exclude = ( \"239.192.1.7\" ); inside = ( \"ff15::\" ); },\n"
+		     "  { first = \"ff15::\"; last = \"ff15::ffff:ffff\"; } );\n");
 	const struct madcap_server_scope *scope = &config->server.scopes[0];
 
 	ck_assert_uint_eq(config->n_listen, 3);

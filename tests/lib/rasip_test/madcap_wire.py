@@ -296,12 +296,12 @@ class Client:
                 return found
         return None
 
-    def ask(self, message, timeout=5.0, to=None):
-        """Sends it, again after each second, and gives the answer or None."""
+    def ask(self, message, timeout=5.0, to=None, again=1.0):
+        """Sends it, again after each `again` seconds, and gives the answer or None."""
         until = time.monotonic() + timeout
         while (left := until - time.monotonic()) > 0:
             self.send(message, to)
-            found = self.answer_to(message, min(left, 1.0))
+            found = self.answer_to(message, min(left, again))
             if found is not None:
                 return found
         return None

@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * book_grant.c - which addresses a wish gets, and when.
+ *
+ * Addresses are booked while they are chosen, so the next choice sees them; a claim that ends with
+ * too few gives them all back. First comes the wish as it stands, then a shorter lease, then a later
+ * start, each the best there is (RFC 2730, 2.2.4).
+ */
+#include "book_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "address.h"
+#include "message.h"
+
+/* Ranges of a list that are looked at; a longer list is cut. */
+#define LISTED_MAX 1024
+
+struct claim {
+	const struct book_wish *wish;
+	struct space *space;
+	struct lease *lease;        /* spans: what has been booked so far */
+	const struct lease *before; /* the lease that this one replaces, or NULL */
+	size_t spans_max;
+	uint32_t n;
+	bool no_memory;
+};
+
+static uint32_t saturating_add(uint32_t a, uint32_t b)
+{
+	return a > UINT32_MAX - b ? UINT32_MAX : a + b;
+}
+
+/* ---- choosing -------------------------------------------------------------------------------- */
+
+static void take(struct claim *claim, uint64_t first, uint64_t n)
+{
+	struct lease *lease = claim->lease;
+	struct span *span = lease->n_spans > 0 ? &lease->spans[lease->n_spans - 1] : NULL;
+
+	if (span == NULL || span->first + span->count != first) {
+		span = &lease->spans[lease->n_spans++];
+		*span = (struct span){ first, 0 };
+	}
+	for (uint64_t i = 0; i < n && !claim->no_memory; i++) {
+		claim->no_memory = !space_book(claim->space, first + i, &lease->times);
+		if (!claim->no_memory) {
+			span->count++;
+			claim->n++;
+		}
+	}
+	claim->space->cursor = first + n;
+}
+
+static struct window window_of(const struct claim *claim, uint64_t lo, uint64_t hi)
+{
+	return (struct window){ lo, hi, claim->lease->times.start_sec,
+				claim->lease->times.end_sec };
+}
+
+/* One more range, the longest that is of use. False if there is nothing more in [lo, hi]. */
+static bool choose(struct claim *claim, uint64_t lo, uint64_t hi)
+{
+	struct window all = window_of(claim, lo, hi);
+	uint64_t need = claim->wish->count - claim->n;
+	struct window rest = all;
+	uint64_t first = 0, more = 0;
+
+	if (claim->space->cursor > lo && claim->space->cursor <= hi)
+		rest.lo = claim->space->cursor;
+	if (space_find_run(claim->space, &rest, need, &first) ||
+	    space_find_run(claim->space, &all, need, &first))
+		take(claim, first, need);
+	else if (space_longest_run(claim->space, &all, &first, &more))
+		take(claim, first, more + 1 < need ? more + 1 : need);
+	else if (space_find_gap(claim->space, &all, &first))
+		take(claim, first, 1);
+	else
+		return false;
+	return true;
+}
+
+static void choose_within(struct claim *claim, uint64_t lo, uint64_t hi)
+{
+	while (claim->n < claim->wish->count && claim->lease->n_spans < claim->spans_max &&
+	       !claim->no_memory && choose(claim, lo, hi))
+		continue;
+}
+
+/* The next range of the list that has a part in the scope, counted from its first address. */
+static bool next_listed(const struct claim *claim, size_t *at, uint64_t *ret_lo, uint64_t *ret_hi)
+{
+	const struct madcap_address *scope = &claim->space->scope;
+	struct madcap_message message = { .family = scope->family, .ranges = claim->wish->only };
+	size_t most = LISTED_MAX * (madcap_family_size(scope->family) + 2);
+	struct madcap_range range;
+
+	while (*at < most && madcap_range_next(&message, at, &range)) {
+		if (!madcap_address_distance(scope, &range.first, ret_lo) ||
+		    *ret_lo > UINT64_MAX - range.count)
+			continue;
+		*ret_hi = *ret_lo + range.count - 1;
+		return true;
+	}
+	return false;
+}
+
+static void choose_all(struct claim *claim)
+{
+	uint64_t lo, hi;
+	size_t at = 0;
+
+	if (claim->wish->restricted) {
+		while (next_listed(claim, &at, &lo, &hi))
+			choose_within(claim, lo, hi);
+		return;
+	}
+	for (size_t i = 0; claim->before != NULL && i < claim->before->n_spans; i++) {
+		const struct span *span = &claim->before->spans[i];
+
+		choose_within(claim, span->first, span->first + span->count - 1);
+	}
+	choose_within(claim, 0, UINT64_MAX);
+}
+
+static void give_back(struct claim *claim)
+{
+	for (size_t i = 0; i < claim->lease->n_spans; i++) {
+		const struct span *span = &claim->lease->spans[i];
+
+		for (uint32_t j = 0; j < span->count; j++)
+			space_unbook(claim->space, span->first + j, &claim->lease->times);
+	}
+	claim->lease->n_spans = 0;
+	claim->n = 0;
+}
+
+/* Tries these times; false, and nothing is booked, if there are too few addresses. */
+static bool attempt(struct claim *claim, uint32_t start_sec, uint32_t lease_sec)
+{
+	claim->lease->times.start_sec = start_sec;
+	claim->lease->times.end_sec = saturating_add(start_sec, lease_sec);
+	if (claim->lease->times.end_sec <= start_sec)
+		return false;
+	choose_all(claim);
+	if (claim->n >= claim->wish->count_min && !claim->no_memory)
+		return true;
+	give_back(claim);
+	return false;
+}
+
+/* ---- shorter, or later ----------------------------------------------------------------------- */
+
+static uint64_t available(struct claim *claim, uint32_t start_sec, uint32_t lease_sec)
+{
+	struct window window = { 0, UINT64_MAX, start_sec, saturating_add(start_sec, lease_sec) };
+	uint64_t most = claim->wish->count_min;
+	uint64_t n = 0;
+	size_t at = 0;
+
+	if (!claim->wish->restricted)
+		return space_available(claim->space, &window, most);
+	while (n < most && next_listed(claim, &at, &window.lo, &window.hi))
+		n += space_available(claim->space, &window, most - n);
+	return n;
+}
+
+static bool is_enough(struct claim *claim, uint32_t start_sec, uint32_t lease_sec)
+{
+	return available(claim, start_sec, lease_sec) >= claim->wish->count_min;
+}
+
+/* The longest lease from then on that is not below the least. */
+static bool attempt_shorter(struct claim *claim, uint32_t start_sec)
+{
+	uint32_t good = claim->wish->lease_min_sec;
+	uint32_t bad = claim->wish->lease_sec;
+
+	if (good >= bad || !is_enough(claim, start_sec, good))
+		return false;
+	while (bad - good > 1) {
+		uint32_t middle = good + (bad - good) / 2;
+
+		if (is_enough(claim, start_sec, middle))
+			good = middle;
+		else
+			bad = middle;
+	}
+	return attempt(claim, start_sec, good);
+}
+
+/* The earliest start, as far as addresses that become free stay free. */
+static bool attempt_later(struct claim *claim)
+{
+	uint32_t least = claim->wish->lease_min_sec;
+	uint32_t bad = claim->wish->start_sec;
+	uint32_t good = claim->wish->start_latest_sec;
+
+	if (good <= bad || !is_enough(claim, good, least))
+		return false;
+	while (good - bad > 1) {
+		uint32_t middle = bad + (good - bad) / 2;
+
+		if (is_enough(claim, middle, least))
+			good = middle;
+		else
+			bad = middle;
+	}
+	return attempt(claim, good, claim->wish->lease_sec) || attempt_shorter(claim, good);
+}
+
+static enum book_lack lack_of(struct claim *claim)
+{
+	const struct book_wish *wish = claim->wish;
+	struct window all = { 0, UINT64_MAX, wish->start_sec,
+			      saturating_add(wish->start_sec, wish->lease_min_sec) };
+
+	if (is_enough(claim, wish->start_sec, 1))
+		return BOOK_LACK_LEASE;
+	if (is_enough(claim, UINT32_MAX - 2, 1))
+		return BOOK_LACK_START;
+	if (wish->restricted)
+		return BOOK_LACK_LISTED;
+	if (wish->count_min > 1 && space_available(claim->space, &all, 1) > 0)
+		return BOOK_LACK_COUNT;
+	return BOOK_LACK_ADDRESSES;
+}
+
+/* ---- granting -------------------------------------------------------------------------------- */
+
+static int by_first(const void *a, const void *b)
+{
+	const struct span *x = a, *y = b;
+
+	return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* Sorts the ranges, joins neighbours, and moves the identifier up behind them. */
+static void tidy(struct lease *lease, size_t spans_max)
+{
+	const uint8_t *id = (const uint8_t *)&lease->spans[spans_max];
+	size_t n = 0;
+
+	qsort(lease->spans, lease->n_spans, sizeof(lease->spans[0]), by_first);
+	for (size_t i = 0; i < lease->n_spans; i++) {
+		struct span *last = n > 0 ? &lease->spans[n - 1] : NULL;
+
+		if (last != NULL && last->first + last->count == lease->spans[i].first)
+			last->count += lease->spans[i].count;
+		else
+			lease->spans[n++] = lease->spans[i];
+	}
+	lease->n_spans = (uint16_t)n;
+	memmove(&lease->spans[n], id, lease->id_size);
+}
+
+static bool wish_is_valid(const struct book_wish *wish, const struct space *space)
+{
+	return space != NULL && space->is_configured && wish->id.size > 0 &&
+	       wish->id.size <= BOOK_ID_MAX && wish->count_min > 0 &&
+	       wish->count_min <= wish->count && wish->lease_min_sec > 0 &&
+	       wish->lease_min_sec <= wish->lease_sec &&
+	       wish->start_sec <= wish->start_latest_sec &&
+	       (wish->state == BOOK_OFFERED || wish->state == BOOK_ACTIVE);
+}
+
+static int claim_addresses(struct claim *claim, enum book_lack *ret_lack)
+{
+	if (attempt(claim, claim->wish->start_sec, claim->wish->lease_sec) ||
+	    attempt_shorter(claim, claim->wish->start_sec) || attempt_later(claim))
+		return 0;
+	if (claim->no_memory)
+		return POOL_E_NO_MEMORY;
+	*ret_lack = lack_of(claim);
+	return POOL_E_REFUSED;
+}
+
+/* Adds the lease, whose addresses are booked, in the place of the one before it. */
+static int replace(struct file_book *book, const struct claim *claim, struct lease *before,
+		   const struct madcap_address *before_client)
+{
+	int code = 0;
+
+	if (before != NULL)
+		code = file_book_removed(book, before, before_client);
+	file_book_link(book, claim->lease, &claim->wish->client, false);
+	return code < 0 ? (file_book_added(book, claim->lease), code)
+			: file_book_added(book, claim->lease);
+}
+
+int file_book_grant(struct book *base, const struct book_wish *wish, struct book_lease *ret,
+		    enum book_lack *ret_lack)
+{
+	struct file_book *book = (struct file_book *)(void *)base;
+	struct claim claim = { .wish = wish, .space = file_book_space(book, &wish->scope) };
+	struct lease *before = lease_index_find(&book->index, wish->id);
+	struct madcap_address before_client = { .family = 0 };
+	int code;
+
+	if (!book->in_batch || !wish_is_valid(wish, claim.space))
+		return POOL_E_INVALID;
+	claim.spans_max = wish->count < BOOK_RANGES_MAX ? wish->count : BOOK_RANGES_MAX;
+	claim.lease = lease_new(wish->id, claim.spans_max);
+	if (claim.lease == NULL || file_book_reserve(book) < 0) {
+		free(claim.lease);
+		return POOL_E_NO_MEMORY;
+	}
+	claim.lease->n_spans = 0;
+	claim.lease->space = claim.space;
+	claim.lease->state = (uint8_t)wish->state;
+	claim.lease->flags = wish->flags;
+	claim.lease->touched_sec = wish->now_sec;
+	if (before != NULL) {
+		before_client = before->client->address;
+		file_book_unlink(book, before);
+		claim.before = before->space == claim.space ? before : NULL;
+	}
+	code = claim_addresses(&claim, ret_lack);
+	if (code < 0) {
+		free(claim.lease);
+		if (before != NULL)
+			file_book_link(book, before, &before_client, true);
+		return code;
+	}
+	tidy(claim.lease, claim.spans_max);
+	code = replace(book, &claim, before, &before_client);
+	file_book_show(book, claim.lease, ret);
+	return code;
+}
+
+/* ---- renewing -------------------------------------------------------------------------------- */
+
+/* What other leases of its addresses leave to a lease. */
+struct room {
+	uint64_t start_sec;  /* earliest start */
+	uint64_t before_sec; /* latest end */
+	uint32_t least_sec;  /* a lease shorter than this is no use */
+};
+
+static void squeeze(struct room *room, const struct booking *booking, const struct booker *mine,
+		    uint64_t extra)
+{
+	for (; booking != NULL; booking = booking->next) {
+		const struct booker *by = booking->by;
+
+		if (by == mine || by->end_sec + extra <= room->start_sec)
+			continue;
+		if (by->start_sec < room->start_sec + room->least_sec + extra)
+			room->start_sec = by->end_sec + extra;
+		else if (by->start_sec < room->before_sec + extra)
+			room->before_sec = by->start_sec - extra;
+	}
+}
+
+/* The time from the earliest possible start on in which all addresses are the lease's alone. */
+static struct room room_of(const struct lease *lease, uint32_t start_sec, uint32_t least_sec)
+{
+	struct room room = { start_sec, UINT32_MAX, least_sec };
+	uint64_t was;
+
+	do {
+		was = room.start_sec;
+		room.before_sec = UINT32_MAX;
+		for (size_t i = 0; i < lease->n_spans; i++) {
+			const struct span *span = &lease->spans[i];
+
+			for (uint32_t j = 0; j < span->count; j++)
+				squeeze(&room, space_bookings(lease->space, span->first + j),
+					&lease->times, lease->space->extra_sec);
+		}
+	} while (room.start_sec != was);
+	return room;
+}
+
+static int set_times(struct file_book *book, struct lease *lease, struct booker times,
+		     uint32_t now_sec)
+{
+	struct change old = { .times = lease->times,
+			      .touched_sec = lease->touched_sec,
+			      .state = lease->state };
+	struct madcap_address client = lease->client->address;
+	int code = file_book_reserve(book);
+
+	if (code < 0)
+		return code;
+	file_book_unlink(book, lease);
+	lease->times = times;
+	lease->touched_sec = now_sec;
+	/* What was freed just now is there again. */
+	file_book_link(book, lease, &client, true);
+	return file_book_edited(book, lease, &old);
+}
+
+int file_book_renew(struct book *base, const struct book_wish *wish, struct book_lease *ret,
+		    enum book_lack *ret_lack)
+{
+	struct file_book *book = (struct file_book *)(void *)base;
+	struct lease *lease = lease_index_find(&book->index, wish->id);
+	struct room room;
+	uint64_t end;
+	int code;
+
+	if (!book->in_batch || lease == NULL || lease->state != BOOK_ACTIVE)
+		return lease == NULL ? POOL_E_NOT_FOUND : POOL_E_INVALID;
+	room = room_of(lease, wish->start_sec, wish->lease_min_sec);
+	if (room.start_sec > wish->start_latest_sec) {
+		room = room_of(lease, wish->start_sec, 1);
+		*ret_lack =
+			room.start_sec > wish->start_latest_sec ? BOOK_LACK_START : BOOK_LACK_LEASE;
+		return POOL_E_REFUSED;
+	}
+	end = room.start_sec + wish->lease_sec;
+	if (end > room.before_sec)
+		end = room.before_sec;
+	if (end < room.start_sec + wish->lease_min_sec) {
+		*ret_lack = BOOK_LACK_LEASE;
+		return POOL_E_REFUSED;
+	}
+	code = set_times(book, lease, (struct booker){ (uint32_t)room.start_sec, (uint32_t)end },
+			 wish->now_sec);
+	if (code == 0)
+		file_book_show(book, lease, ret);
+	return code;
+}

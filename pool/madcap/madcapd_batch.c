@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* Datagrams through the server: none of the answers leaves before the batch is on disk. */
+#include <arpa/inet.h>
+#include <string.h>
+#include <time.h>
+
+#include "address.h"
+#include "endpoint.h"
+#include "madcapd.h"
+#include "message.h"
+
+#define SWEEP_MAX 256 /* leases ended in one batch */
+#define TICK_MS 1000
+#define GATHER_MAX_US 2000 /* longest wait for more datagrams */
+
+/* ---- addresses --------------------------------------------------------------------------- */
+
+void madcapd_endpoint(const union net_address *from, struct madcap_endpoint *ret)
+{
+	*ret = (struct madcap_endpoint){ 0 };
+	if (from->sa.sa_family == AF_INET) {
+		ret->address = madcap_address_make(MADCAP_IPV4, &from->in.sin_addr);
+		ret->port = ntohs(from->in.sin_port);
+	} else if (from->sa.sa_family == AF_INET6) {
+		ret->address = madcap_address_make(MADCAP_IPV6, &from->in6.sin6_addr);
+		ret->port = ntohs(from->in6.sin6_port);
+		ret->zone = from->in6.sin6_scope_id;
+	}
+}
+
+void madcapd_address(const struct madcap_endpoint *from, union net_address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (from->address.family == MADCAP_IPV6) {
+		ret->in6.sin6_family = AF_INET6;
+		ret->in6.sin6_port = htons(from->port);
+		ret->in6.sin6_scope_id = from->zone;
+		memcpy(&ret->in6.sin6_addr, from->address.bytes, 16);
+	} else {
+		ret->in.sin_family = AF_INET;
+		ret->in.sin_port = htons(from->port);
+		memcpy(&ret->in.sin_addr, from->address.bytes, 4);
+	}
+}
+
+static void make_input(const struct net_datagram *datagram, struct madcap_input *ret)
+{
+	struct madcap_endpoint to, local;
+
+	madcapd_endpoint(&datagram->peer, &ret->from);
+	madcapd_endpoint(&datagram->asked, &to);
+	madcapd_endpoint(&datagram->own, &local);
+	ret->to = to.address;
+	ret->local = local.address;
+	ret->data = datagram->data;
+	ret->size = datagram->length;
+}
+
+/* ---- one batch --------------------------------------------------------------------------- */
+
+int madcapd_begin(struct madcapd *daemon, struct error *error)
+{
+	struct madcap_clock clock = madcapd_clock();
+
+	return madcap_server_begin(daemon->server, &clock, error);
+}
+
+/*
+ * Says so when commits begin to fail, and when they work again; not every time. `wrote`: the batch
+ * had something to be written, so that its success says something.
+ */
+static void note_commit(struct madcapd *daemon, int code, bool wrote, const struct error *error)
+{
+	daemon->batches++;
+	if (code < 0) {
+		daemon->failed_batches++;
+		if (!daemon->failing)
+			madcapd_say("the lease book cannot be written, so nothing is granted: %s",
+				    error->text);
+		daemon->failing = true;
+	} else if (daemon->failing && wrote) {
+		madcapd_say("the lease book can be written again");
+		daemon->failing = false;
+	}
+}
+
+int madcapd_commit(struct madcapd *daemon, struct error *error)
+{
+	int code = madcap_server_commit(daemon->server, error);
+
+	note_commit(daemon, code, true, error);
+	return code;
+}
+
+static void say_answer(const struct madcap_input *input, const struct madcap_answer *answer)
+{
+	char from[MADCAP_ENDPOINT_TEXT];
+	const char *type = madcap_type_name(answer->request);
+	const char *answered = answer->size > 1 ? madcap_type_name(answer->data[1]) : "no answer";
+
+	madcapd_say("%s from %s: %s%s%s", type != NULL ? type : "no message",
+		    madcap_endpoint_format(&input->from, from), answered != NULL ? answered : "?",
+		    answer->note != NULL ? ": " : "", answer->note != NULL ? answer->note : "");
+}
+
+static void send_answers(struct madcapd *daemon, size_t n)
+{
+	struct net_answer answers[NET_BATCH];
+	size_t n_answers = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct madcap_answer *answer = &daemon->answers[i];
+
+		if (daemon->verbose)
+			say_answer(&daemon->inputs[i], answer);
+		if (answer->size > 0)
+			answers[n_answers++] = (struct net_answer){ daemon->datagrams[i],
+								    answer->data, answer->size };
+	}
+	net_send(daemon->net, answers, n_answers);
+}
+
+static void step_all(struct madcapd *daemon, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		make_input(daemon->datagrams[i], &daemon->inputs[i]);
+		madcap_server_step(daemon->server, &daemon->inputs[i], &daemon->answers[i]);
+	}
+}
+
+static int64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void madcapd_gather(const struct madcapd *daemon)
+{
+	int64_t window_us = daemon->last_us / 8, began_us = now_us(), left_us;
+	size_t target = daemon->last_n < NET_BATCH ? daemon->last_n : NET_BATCH;
+	struct pollfd fds[NET_SOCKETS_MAX];
+
+	if (window_us > GATHER_MAX_US)
+		window_us = GATHER_MAX_US;
+	while (net_waiting(daemon->net) > 0 && net_waiting(daemon->net) < target) {
+		struct timespec wait;
+
+		left_us = began_us + window_us - now_us();
+		if (left_us <= 0)
+			return;
+		wait = (struct timespec){ .tv_nsec = left_us * 1000 };
+		if (ppoll(fds, net_poll(daemon->net, fds), &wait, NULL) <= 0)
+			return;
+		net_receive(daemon->net);
+	}
+}
+
+static bool tick_is_due(const struct madcapd *daemon, const struct madcap_clock *clock)
+{
+	if (clock->mono_ms >= daemon->next_tick_ms)
+		return true;
+	return !daemon->tick_failed && madcap_server_wait_ms(daemon->server, clock) <= 0;
+}
+
+int madcapd_wait_ms(const struct madcapd *daemon)
+{
+	struct madcap_clock clock = madcapd_clock();
+	int64_t left = daemon->next_tick_ms - clock.mono_ms;
+	int wait_ms = madcap_server_wait_ms(daemon->server, &clock);
+
+	if (net_waiting(daemon->net) > 0 || left <= 0)
+		return 0;
+	return daemon->tick_failed || wait_ms > left ? (int)left : wait_ms;
+}
+
+/* As madcap_server_tick(), where it is due: what is left over, it does the next time round. */
+static void tick(struct madcapd *daemon, const struct madcap_clock *clock)
+{
+	bool more = madcap_server_tick(daemon->server, SWEEP_MAX);
+
+	daemon->next_tick_ms = clock->mono_ms + (more ? 0 : TICK_MS);
+}
+
+static bool any_depends(const struct madcapd *daemon, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (daemon->answers[i].depends)
+			return true;
+	}
+	return false;
+}
+
+/* 0 or the code of what failed: then nothing of the batch has happened. */
+static int commit_batch(struct madcapd *daemon, int begun, size_t n, struct error *error)
+{
+	int64_t began_us = now_us();
+	int code = madcap_server_commit(daemon->server, begun < 0 ? NULL : error);
+
+	if (n > 0) {
+		daemon->last_us = now_us() - began_us;
+		daemon->last_n = n;
+	}
+	if (begun < 0)
+		code = begun;
+	note_commit(daemon, code, any_depends(daemon, n), error);
+	return code;
+}
+
+void madcapd_serve(struct madcapd *daemon)
+{
+	struct madcap_clock clock = madcapd_clock();
+	bool is_due = tick_is_due(daemon, &clock);
+	struct error error = { 0 };
+	size_t n = net_take(daemon->net, daemon->datagrams);
+	int code, begun;
+
+	if (n == 0 && !is_due)
+		return;
+	/* Where no batch can be begun, what needs no book is answered all the same. */
+	begun = madcap_server_begin(daemon->server, &clock, &error);
+	step_all(daemon, n);
+	if (is_due)
+		tick(daemon, &clock);
+	code = commit_batch(daemon, begun, n, &error);
+	if (is_due)
+		daemon->tick_failed = code < 0;
+	if (daemon->tick_failed && daemon->next_tick_ms <= clock.mono_ms)
+		daemon->next_tick_ms = clock.mono_ms + TICK_MS;
+	for (size_t i = 0; i < n && code < 0; i++)
+		madcap_server_fail(daemon->server, &daemon->inputs[i], &daemon->answers[i]);
+	send_answers(daemon, n);
+	net_give_back(daemon->net, daemon->datagrams, n);
+}
