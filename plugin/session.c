@@ -391,12 +391,15 @@ static int check_request(struct session *session, const struct session_input *in
 /* RA-42, and the registry: nobody else has what a foreign module or pppd itself came up with. */
 static int record(struct session *session, uint32_t addr_be, const char *module, bool notify)
 {
+	const struct pool_choice choice = { .addr_be = addr_be,
+					    .module = module,
+					    .notify = notify };
 	int code = admin_check_address(addr_be, &session->why);
 
 	if (code < 0)
 		return code;
-	return pool_record(session->pool, &session->request, addr_be, module, notify,
-			   &session->lease, &session->why);
+	return pool_record(session->pool, &session->request, &choice, &session->lease,
+			   &session->why);
 }
 
 /* RA-10 */

@@ -67,7 +67,7 @@ static int queue_first(struct local *local, enum queue queue, uint64_t from, str
 		return LOCAL_FULL;
 	if (code == 0 && !key_addr(found, &ret->addr))
 		code = POOL_E_DAMAGED;
-	if (code < 0)
+	if (code != 0)
 		return op_fail(local->op, code);
 	ret->queue = queue;
 	ret->order = key_queue_order(found);
@@ -215,7 +215,7 @@ static int next_sequential(struct local *local, struct candidate *ret)
 	if (fresh < 0)
 		return fresh;
 	if (fresh == 0 && range_set_find(&local->config->ranges, ret->addr, &index) &&
-	    (code == LOCAL_FULL || index < used.order))
+	    (code != 0 || index < used.order))
 		return 0;
 	if (code == 0)
 		*ret = used;
@@ -458,7 +458,7 @@ int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 
 static int tell_full(struct local *local)
 {
-	uint64_t resting;
+	uint64_t resting = 0;
 	int code;
 
 	/* Counting takes a while with many at rest, and until a scan has been made nobody reads it. */

@@ -270,7 +270,7 @@ void op_done(struct op *op)
 	*op = (struct op){ 0 };
 }
 
-int op_fail(struct op *op, int code)
+void op_set_failure(struct op *op, int code)
 {
 	if (code == POOL_E_DAMAGED)
 		error_set(op->error,
@@ -283,7 +283,6 @@ int op_fail(struct op *op, int code)
 	else
 		error_set(op->error, "the lease store in %s: %s", op->pool->config->runtime_dir,
 			  store_txn_problem(op->txn));
-	return code;
 }
 
 const char *op_pool_name(const struct op *op, size_t pool)

@@ -97,8 +97,15 @@ size_t op_pool_by_number(struct op *op, uint32_t number, uint32_t addr);
 void op_note(struct op *op, enum pool_event_kind kind, uint32_t addr, size_t pool,
 	     const struct lease_record *lease, const char *text);
 
-/* Sets op->error from the transaction's failure and returns `code`. */
-int op_fail(struct op *op, int code);
+void op_set_failure(struct op *op, int code);
+
+/* Sets op->error from the transaction's failure and returns `code`. Here, so that a static analyzer
+ * sees that a failure stays one. */
+static inline int op_fail(struct op *op, int code)
+{
+	op_set_failure(op, code);
+	return code;
+}
 
 /* Whether an interface of this machine, or its peer, has the address. The table of addresses is
  * read by op_read_in_use(), or else by the first question. */

@@ -174,7 +174,7 @@ static int check_outside_choice(struct op *op, uint32_t addr, const char *whose)
 static int take_outside_choice(struct op *op, uint32_t addr, const char *whose,
 			       struct choice *choice)
 {
-	struct error reason = { "" };
+	struct error reason;
 	int code = check_outside_choice(op, addr, whose);
 
 	if (code < 0)
@@ -193,7 +193,7 @@ static int choose_reservation(struct search *search)
 	struct op *op = search->op;
 	const struct config *config = op->pool->config;
 	size_t pool = search->assignment.pool;
-	struct error reason = { "" };
+	struct error reason;
 	int code;
 
 	search->choice.how = POOL_HOW_RESERVATION;
@@ -455,8 +455,8 @@ int pool_acquire(struct pool *pool, const struct pool_request *request, struct p
 	return code;
 }
 
-int pool_record(struct pool *pool, const struct pool_request *request, uint32_t addr_be,
-		const char *module, bool notify, struct pool_lease *lease, struct error *why)
+int pool_record(struct pool *pool, const struct pool_request *request,
+		const struct pool_choice *choice, struct pool_lease *lease, struct error *why)
 {
 	struct op op = { 0 };
 	struct search search;
@@ -466,8 +466,8 @@ int pool_record(struct pool *pool, const struct pool_request *request, uint32_t 
 	if (code == 0) {
 		search.choice = (struct choice){ .lock_fd = -1, .how = POOL_HOW_MODULE };
 		search.refused_by = CONFIG_NO_POOL;
-		code = take_outside_choice(&op, ntohl(addr_be), "address", &search.choice);
-		code = finish_search(&search, code, module, notify, lease);
+		code = take_outside_choice(&op, ntohl(choice->addr_be), "address", &search.choice);
+		code = finish_search(&search, code, choice->module, choice->notify, lease);
 		op_done(&op);
 	}
 	free(search.proven);

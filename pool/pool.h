@@ -148,13 +148,18 @@ struct pool_lease {
 int pool_acquire(struct pool *pool, const struct pool_request *request, struct pool_lease *lease,
 		 struct error *why) __attribute__((warn_unused_result));
 
+struct pool_choice {
+	uint32_t addr_be;
+	const char *module; /* never NULL */
+	bool notify; /* it asked for the release: whoever reclaims the lease has to tell it */
+};
+
 /*
  * Records an address that a foreign module chose, in the same registry (RA-42: refused with
  * POOL_E_REFUSED if a live session has it, if it is in use on this machine or somebody's `local`).
- * notify: the module asked for the release, so whoever reclaims this lease has to tell it.
  */
-int pool_record(struct pool *pool, const struct pool_request *request, uint32_t addr_be,
-		const char *module, bool notify, struct pool_lease *lease, struct error *why)
+int pool_record(struct pool *pool, const struct pool_request *request,
+		const struct pool_choice *choice, struct pool_lease *lease, struct error *why)
 	__attribute__((warn_unused_result));
 
 /*

@@ -10,13 +10,19 @@ static void suspect(struct scan *scan, uint32_t addr, const struct lease_record 
 	scan->n++;
 }
 
-/* Goes through registry records from `from` to `last`; `look` says whether one is suspect.
- * *ret_next: where to go on if the batch is full before the end, else UINT64_MAX. */
-static int look_through(struct op *op, uint64_t from, uint32_t last,
-			bool (*look)(struct op *, size_t, uint32_t, const struct lease_record *),
-			size_t argument, struct scan *scan, uint64_t *ret_next)
+/* Which registry records to go through, and what makes one suspect. */
+struct look {
+	uint32_t first;
+	uint32_t last;
+	bool (*is_suspect)(struct op *, size_t, uint32_t, const struct lease_record *);
+	size_t pool; /* that is_suspect is told of */
+};
+
+/* *ret_next: where to go on if the batch is full before the end, else UINT64_MAX. */
+static int look_through(struct op *op, const struct look *look, struct scan *scan,
+			uint64_t *ret_next)
 {
-	struct key key = key_lease((uint32_t)from);
+	struct key key = key_lease(look->first);
 	struct store_bytes found;
 	struct store_bytes value;
 	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
@@ -28,7 +34,7 @@ static int look_through(struct op *op, uint64_t from, uint32_t last,
 
 		if (!key_addr(found, &addr))
 			return op_fail(op, POOL_E_DAMAGED);
-		if (addr > last)
+		if (addr > look->last)
 			return 0;
 		if (scan->n == SCAN_BATCH) {
 			*ret_next = addr;
@@ -37,7 +43,7 @@ static int look_through(struct op *op, uint64_t from, uint32_t last,
 		code = record_decode_lease(value, &record);
 		if (code < 0)
 			return op_fail(op, code);
-		if (look(op, argument, addr, &record))
+		if (look->is_suspect(op, look->pool, addr, &record))
 			suspect(scan, addr, &record);
 		code = store_next(op->txn, &found, &value);
 	}
@@ -85,8 +91,13 @@ int scan_pool(struct op *op, size_t pool, struct scan *ret)
 
 	ret->n = 0;
 	for (size_t i = 0; i < dynamic->n && ret->n < SCAN_BATCH; i++) {
-		int code = look_through(op, dynamic->ranges[i].first, dynamic->ranges[i].last,
-					is_dead_or_mislaid, pool, ret, &next);
+		const struct look look = {
+			.first = dynamic->ranges[i].first,
+			.last = dynamic->ranges[i].last,
+			.is_suspect = is_dead_or_mislaid,
+			.pool = pool,
+		};
+		int code = look_through(op, &look, ret, &next);
 
 		if (code < 0)
 			return code;
@@ -123,11 +134,18 @@ static int scan_modules(struct op *op, uint64_t from, struct scan *ret, uint64_t
 
 int scan_dead(struct op *op, uint64_t from, bool modules, struct scan *ret, uint64_t *ret_next)
 {
+	const struct look look = {
+		.first = (uint32_t)from,
+		.last = UINT32_MAX,
+		.is_suspect = is_dead_and_ours,
+		.pool = CONFIG_NO_POOL,
+	};
+
 	ret->n = 0;
 	*ret_next = UINT64_MAX;
 	if (modules)
 		return scan_modules(op, from, ret, ret_next);
-	return look_through(op, from, UINT32_MAX, is_dead_and_ours, 0, ret, ret_next);
+	return look_through(op, &look, ret, ret_next);
 }
 
 static int recover(struct op *op, size_t pool, uint32_t addr, struct lease_record *record)

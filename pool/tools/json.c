@@ -62,23 +62,3 @@ void json_print(json_t *value)
 		putchar('\n');
 	json_decref(value);
 }
-
-json_t *lease_json(const struct pool_record *record)
-{
-	bool active = record->state == POOL_STATE_ACTIVE;
-	json_t *lease = sure(json_object());
-
-	json_put(lease, "address", json_address(record->addr_be));
-	json_put(lease, "pool", json_text_or_null(record->pool));
-	/* An active lease without a user name is nobody's, and "" is nobody's name. */
-	json_put(lease, "user", active ? json_text(record->user) : json_text_or_null(record->user));
-	json_put(lease, "port", json_text_or_null(record->port));
-	json_put(lease, "state", json_text(state_name(record->state)));
-	json_put(lease, "since", json_time(record->since_sec));
-	json_put(lease, "expires", json_time(record->expires_sec));
-	json_put(lease, "pid", active && record->pid > 0 ? json_integer(record->pid) : json_null());
-	/* Only a lease that a server gave has these. */
-	json_put(lease, "server", json_null());
-	json_put(lease, "group", json_null());
-	return lease;
-}

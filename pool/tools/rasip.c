@@ -28,8 +28,8 @@ static const struct verb verb_help = {
 };
 
 static const struct verb *const verbs[] = {
-	&verb_check,   &verb_pools,   &verb_leases, &verb_explain, &verb_release,
-	&verb_reclaim, &verb_metrics, &verb_watch,  &verb_help,
+	&verb_check,   &verb_pools,   &verb_leases,  &verb_explain, &verb_release,
+	&verb_reclaim, &verb_history, &verb_metrics, &verb_watch,   &verb_help,
 };
 
 static const struct verb *find_verb(const char *name)
@@ -311,8 +311,6 @@ static int check_command_line(const struct invocation *invocation)
 {
 	const struct verb *verb = invocation->verb;
 
-	if (verb == NULL)
-		return complain_usage(NULL, "a verb is missing");
 	for (const struct verb_option *option = verb->options;
 	     option != NULL && option->name != NULL; option++)
 		if (option->required && invocation->option[option->id] == NULL)
@@ -341,6 +339,8 @@ static int dispatch(struct command_line *line)
 			print_verb_help(line->invocation.verb);
 		return EXIT_DONE;
 	}
+	if (line->invocation.verb == NULL)
+		return complain_usage(NULL, "a verb is missing");
 	status = check_command_line(&line->invocation);
 	return status != 0 ? status : line->invocation.verb->run(&line->invocation);
 }

@@ -28,11 +28,13 @@ static const char *whom(const struct config_rule *rule, char *buf, size_t size)
 const char *rule_sentence(const struct config *config, const struct config_rule *rule, char *buf,
 			  size_t size)
 {
-	char who[2 * TEXT_SIZE + 32], address[IP4_TEXT_SIZE], line[TEXT_SIZE + 32] = "";
+	char who[2 * TEXT_SIZE + 32], address[IP4_TEXT_SIZE];
+	char file[TEXT_SIZE], line[TEXT_SIZE + 32] = "";
 
 	whom(rule, who, sizeof(who));
 	if (rule->line > 0)
-		snprintf(line, sizeof(line), "%.*s:%u: ", TEXT_SIZE, rule->file, rule->line);
+		snprintf(line, sizeof(line),
+			 "%s:%u: ", text_utf8(rule->file, true, file, sizeof(file)), rule->line);
 	if (rule->is_reservation)
 		snprintf(buf, size, "%s%s gets the reserved address %s", line, who,
 			 format_ip4(rule->addr, address));

@@ -161,7 +161,8 @@ int screen_columns(void)
 /* A copy of the line, cut behind `columns` visible characters; sequences take no room. */
 static char *cut_line(const char *line, size_t len, int columns)
 {
-	char *copy = must_alloc(NULL, len + sizeof("\033[0m"), 1);
+	static const char plain[] = "\033[0m";
+	char *copy = must_alloc(NULL, len + sizeof(plain), 1);
 	bool coloured = false;
 	size_t n = 0;
 
@@ -177,7 +178,10 @@ static char *cut_line(const char *line, size_t len, int columns)
 			copy[n++] = line[i];
 		}
 	}
-	strcpy(copy + n, coloured ? "\033[0m" : "");
+	if (coloured)
+		memcpy(copy + n, plain, sizeof(plain));
+	else
+		copy[n] = '\0';
 	return copy;
 }
 

@@ -33,24 +33,30 @@ int table_width(const struct table *table)
 	return width < 0 ? 0 : width;
 }
 
+static void put_blanks(FILE *out, int n)
+{
+	static const char blanks[] = "                                                            ";
+
+	for (int room = (int)sizeof(blanks) - 1; n > 0; n -= room)
+		fwrite_unlocked(blanks, 1, (size_t)(n < room ? n : room), out);
+}
+
 void table_row(const struct table *table, FILE *out, const char *const *cells)
 {
 	for (size_t i = 0; i < TABLE_COLUMNS && table->title[i] != NULL; i++) {
 		bool last = i + 1 == TABLE_COLUMNS || table->title[i + 1] == NULL;
-		int pad = table->width[i] - (int)strlen(cells[i]);
+		size_t length = strlen(cells[i]);
+		int pad = table->width[i] - (int)length;
 
 		if (table->hidden[i])
 			continue;
-		if (pad < 0)
-			pad = 0;
 		if (table->right[i])
-			fprintf(out, "%*s%s", pad, "", cells[i]);
-		else
-			fprintf(out, "%s%*s", cells[i], last ? 0 : pad, "");
+			put_blanks(out, pad);
+		fwrite_unlocked(cells[i], 1, length, out);
 		if (!last)
-			fprintf(out, "%*s", GAP, "");
+			put_blanks(out, GAP + (table->right[i] || pad < 0 ? 0 : pad));
 	}
-	fputc('\n', out);
+	putc_unlocked('\n', out);
 }
 
 int terminal_columns(void)

@@ -35,11 +35,33 @@ static bool put(char *buf, size_t size, size_t *len, const unsigned char *bytes,
 	return true;
 }
 
+/* Most names need nothing done to them: how many bytes from the beginning do not. */
+static size_t plain_length(const char *text, unsigned char least)
+{
+	size_t n = 0;
+
+	while ((unsigned char)text[n] >= least && (unsigned char)text[n] < 0x7f && text[n] != '\\')
+		n++;
+	return n;
+}
+
+static bool copy_plain(const char *text, unsigned char least, char *buf, size_t size)
+{
+	size_t n = plain_length(text, least);
+
+	if (text[n] != '\0' || n >= size)
+		return false;
+	memcpy(buf, text, n + 1);
+	return true;
+}
+
 const char *text_plain(const char *text, const char *empty, char *buf, size_t size)
 {
 	const unsigned char *p = (const unsigned char *)(*text != '\0' ? text : empty);
 	size_t len = 0;
 
+	if (copy_plain((const char *)p, '!', buf, size))
+		return buf;
 	for (; *p != '\0'; p++) {
 		bool raw = *p > ' ' && *p < 0x7f && !looks_escaped(p);
 
@@ -94,6 +116,8 @@ const char *text_utf8(const char *text, bool oneline, char *buf, size_t size)
 	const unsigned char *p = (const unsigned char *)text;
 	size_t len = 0;
 
+	if (copy_plain(text, ' ', buf, size))
+		return buf;
 	while (*p != '\0') {
 		size_t n = utf8_length(p);
 		bool raw = n > 0;
@@ -109,6 +133,22 @@ const char *text_utf8(const char *text, bool oneline, char *buf, size_t size)
 		p += n;
 	}
 	buf[len] = '\0';
+	return buf;
+}
+
+const char *text_number(uint64_t number, char *buf)
+{
+	char digits[20];
+	size_t n = 0;
+	char *p = buf;
+
+	do {
+		digits[n++] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	while (n > 0)
+		*p++ = digits[--n];
+	*p = '\0';
 	return buf;
 }
 

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "nearest.h"
 #include "parse.h"
@@ -136,6 +137,23 @@ int option_address(const struct invocation *invocation, enum option_id id, uint3
 	if (text != NULL && (!parse_ip4(text, &addr) || addr == 0))
 		return complain_usage(invocation->verb, "'%s' is not an IPv4 address", text);
 	*ret_be = htonl(addr);
+	return 0;
+}
+
+int option_time(const struct invocation *invocation, enum option_id id, int64_t *ret_sec)
+{
+	const char *text = invocation->option[id];
+	int64_t ago_sec;
+
+	if (text == NULL || parse_time(text, ret_sec))
+		return 0;
+	if (!parse_duration(text, &ago_sec) || ago_sec == DURATION_FOREVER)
+		return complain_usage(
+			invocation->verb,
+			"'%s' is not a time, as '2026-11-20T09:00:00Z', '@1795165200' "
+			"or, so long ago, '2h'",
+			text);
+	*ret_sec = (int64_t)time(NULL) - ago_sec;
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "config.h"
+#include "parse.h"
 #include "pool.h"
 
 #ifndef RASIP_VERSION
@@ -33,6 +34,9 @@ enum option_id {
 	OPTION_ALL,
 	OPTION_TIMEOUT,
 	OPTION_INTERVAL,
+	OPTION_SINCE,
+	OPTION_UNTIL,
+	OPTION_AT,
 	OPTION_COUNT
 };
 
@@ -64,7 +68,7 @@ struct verb {
 };
 
 extern const struct verb verb_check, verb_pools, verb_leases, verb_explain, verb_release,
-	verb_reclaim, verb_metrics, verb_watch;
+	verb_reclaim, verb_history, verb_metrics, verb_watch;
 
 /* ---- complaints, all of them on standard error, as one line that nothing in it can break ---- */
 
@@ -109,6 +113,12 @@ int complain_no_pool(const struct config *config, const char *name);
 int option_address(const struct invocation *invocation, enum option_id id, uint32_t *ret_be);
 
 /*
+ * The value of an option that is a time: RFC 3339, @SECONDS, or how long ago. *ret_sec stays as it
+ * is where the option is absent. Complains; EXIT_USAGE.
+ */
+int option_time(const struct invocation *invocation, enum option_id id, int64_t *ret_sec);
+
+/*
  * Whether pppd will be able to load a module. If not, the problem in words; *ret_certain is false
  * where only pppd can tell.
  */
@@ -146,6 +156,57 @@ int kept_walk(struct kept_list *list, struct pool *pool, const struct pool_filte
 struct pool_record kept_record(const struct kept_list *list, size_t i);
 void kept_done(struct kept_list *list);
 
+/* ---- events kept, for the same reason ------------------------------------------------------- */
+
+struct past_list {
+	struct kept_past {
+		enum pool_event_kind kind;
+		enum pool_how how;
+		int64_t time_sec;
+		int64_t granted_sec;
+		uint32_t addr_be;
+		pid_t pid;
+		size_t text; /* where its five strings start, one behind the other */
+	} * events;
+	size_t n, room;
+	char *text;
+	size_t text_len, text_room;
+	int64_t oldest_sec; /* of all that there are, kept or not; 0: none */
+};
+
+struct past_filter {
+	uint32_t addr_be;      /* 0: any */
+	const char *user_glob; /* NULL: any */
+	int64_t since_sec, until_sec;
+};
+
+/* As pool_history, into a list; no history yet is an empty list. */
+int past_read(struct past_list *list, struct pool *pool, const struct past_filter *filter,
+	      struct error *why);
+struct pool_past past_event(const struct past_list *list, size_t i);
+void past_done(struct past_list *list);
+
+/* The event in one word, the same as in the log: "grant". */
+const char *event_name(enum pool_event_kind kind);
+
+bool event_has_user(enum pool_event_kind kind);
+
+/* What else there is to say of it: "the address this user had", "after 2h 5m". */
+const char *event_detail(const struct pool_past *past, char *buf, size_t size);
+
+/* "2h 5m", "3d 4h", "12s". */
+const char *format_span(int64_t sec, char *buf, size_t size);
+
+struct who_had {
+	struct pool *pool;
+	uint32_t addr_be; /* 0: any */
+	const char *user_glob;
+	int64_t at_sec;
+};
+
+/* Prints who had which address at a time. Returns an exit status. */
+int who_had_print(const struct who_had *question, bool json);
+
 /* ---- text ----------------------------------------------------------------------------------- */
 
 /* Room for any user, port or pool name, escaped. */
@@ -166,6 +227,12 @@ const char *state_name(enum pool_state state);
 const char *how_name(enum pool_how how);     /* one word: "sticky" */
 const char *how_sentence(enum pool_how how); /* "the address this user had" */
 
+/* Decimal; buf of at least 21 bytes. Returns buf. */
+const char *text_number(uint64_t number, char *buf);
+
+/* As wide as any time: for tables that are only being measured. */
+#define TIME_SHAPE "0000-00-00T00:00:00Z"
+
 /* "1 lease", "2 leases": plural_s(n) is "" or "s". */
 const char *plural_s(uint64_t n);
 
@@ -183,6 +250,18 @@ struct table {
 void table_measure(struct table *table, const char *const *cells); /* call it for titles too */
 int table_width(const struct table *table);
 void table_row(const struct table *table, FILE *out, const char *const *cells);
+
+struct past_text {
+	char time[TIME_TEXT_SIZE], address[IP4_TEXT_SIZE];
+	char pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE], raw[512], detail[4 * 512];
+	const char *cells[TABLE_COLUMNS];
+};
+
+#define PAST_TITLES "TIME", "EVENT", "ADDRESS", "POOL", "USER", "PORT", "DETAIL"
+
+/* An event's row under PAST_TITLES. measure: the row will not be printed, so times need not be right,
+ * and the last column, which nothing stands behind, is left out. */
+const char *const *past_cells(const struct pool_past *past, bool measure, struct past_text *text);
 
 /* ---- terminal ------------------------------------------------------------------------------- */
 
@@ -212,11 +291,9 @@ void json_append(json_t *array, json_t *value);
 /* Prints and frees. */
 void json_print(json_t *value);
 
-/* One of the configuration's rules: "line 41: user "alice" gets pool residential". */
+/* One of the configuration's rules: "/etc/rasip/rasip.conf:41: user "alice" gets pool office". */
 const char *rule_sentence(const struct config *config, const struct config_rule *rule, char *buf,
 			  size_t size);
 json_t *rule_json(const struct config *config, const struct config_rule *rule);
-
-json_t *lease_json(const struct pool_record *record);
 
 #endif

@@ -32,7 +32,7 @@ static void print_rule(const struct config *config, const struct pool_request *r
 	if (rule != NULL && rule->line == 0)
 		printf("  %s has no assign rules: the first pool serves everybody\n", path);
 	else if (rule != NULL)
-		printf("  %s, %s\n", path, rule_sentence(config, rule, text, sizeof(text)));
+		printf("  %s\n", rule_sentence(config, rule, text, sizeof(text)));
 	else if (request->user[0] == '\0' && !config->anonymous_allow)
 		return; /* it never comes to the rules */
 	else if (request->candidate_be != 0 && !config->candidate_replace)

@@ -3,34 +3,37 @@
 
 #include <arpa/inet.h>
 
+#include "line.h"
 #include "parse.h"
 
 struct lease_text {
 	char address[IP4_TEXT_SIZE], pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
-	char since[TIME_TEXT_SIZE], expires[TIME_TEXT_SIZE], pid[16];
+	char since[TIME_TEXT_SIZE], expires[TIME_TEXT_SIZE], pid[24];
 	const char *cells[TABLE_COLUMNS];
 };
 
-static const char *time_text(int64_t unix_sec, const char *none, char *buf)
+static const char *time_text(int64_t unix_sec, bool measure, char *buf)
 {
 	if (unix_sec == INT64_MAX)
 		return "never";
-	return unix_sec == 0 ? none : format_time(unix_sec, buf);
+	if (unix_sec == 0)
+		return "-";
+	return measure ? TIME_SHAPE : format_time(unix_sec, buf);
 }
 
-static const char *const *lease_cells(const struct pool_record *record, struct lease_text *text)
+static const char *const *lease_cells(const struct pool_record *record, bool measure,
+				      struct lease_text *text)
 {
 	size_t n = 0;
 
-	snprintf(text->pid, sizeof(text->pid), "%d", (int)record->pid);
 	text->cells[n++] = format_ip4(ntohl(record->addr_be), text->address);
 	text->cells[n++] = text_plain(record->pool, "-", text->pool, sizeof(text->pool));
 	text->cells[n++] = text_plain(record->user, "\"\"", text->user, sizeof(text->user));
 	text->cells[n++] = text_plain(record->port, "-", text->port, sizeof(text->port));
 	text->cells[n++] = state_name(record->state);
-	text->cells[n++] = time_text(record->since_sec, "-", text->since);
-	text->cells[n++] = time_text(record->expires_sec, "-", text->expires);
-	text->cells[n++] = record->pid > 0 ? text->pid : "-";
+	text->cells[n++] = time_text(record->since_sec, measure, text->since);
+	text->cells[n++] = time_text(record->expires_sec, measure, text->expires);
+	text->cells[n++] = record->pid > 0 ? text_number((uint64_t)record->pid, text->pid) : "-";
 	return text->cells;
 }
 
@@ -46,29 +49,51 @@ static void print_table(const struct kept_list *list)
 	for (size_t i = 0; i < list->n; i++) {
 		struct pool_record record = kept_record(list, i);
 
-		table_measure(&table, lease_cells(&record, &text));
+		table_measure(&table, lease_cells(&record, true, &text));
 	}
 	table_row(&table, stdout, table.title);
 	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
 		struct pool_record record = kept_record(list, i);
 
-		table_row(&table, stdout, lease_cells(&record, &text));
+		table_row(&table, stdout, lease_cells(&record, false, &text));
 	}
 }
 
-/* One object at a time: an array of a million of them need not be in memory. */
+static void put_lease(struct line *line, const struct pool_record *record)
+{
+	bool active = record->state == POOL_STATE_ACTIVE;
+
+	line_begin(line);
+	line_address(line, "address", record->addr_be);
+	line_member_or_null(line, "pool", record->pool);
+	/* An active lease without a user name is nobody's, and "" is nobody's name. */
+	if (active)
+		line_member(line, "user", record->user);
+	else
+		line_member_or_null(line, "user", record->user);
+	line_member_or_null(line, "port", record->port);
+	line_member(line, "state", state_name(record->state));
+	line_time(line, "since", record->since_sec);
+	line_time(line, "expires", record->expires_sec);
+	line_number(line, "pid", active ? record->pid : 0);
+	/* Only a lease that a server gave has these. */
+	line_member(line, "server", NULL);
+	line_member(line, "group", NULL);
+	line_end(line);
+}
+
 static void print_json(const struct kept_list *list)
 {
-	fputc('[', stdout);
+	struct line line;
+
+	line_array_begin();
 	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
 		struct pool_record record = kept_record(list, i);
-		json_t *lease = lease_json(&record);
 
-		fputs(i > 0 ? ",\n  " : "\n  ", stdout);
-		json_dumpf(lease, stdout, JSON_COMPACT);
-		json_decref(lease);
+		put_lease(&line, &record);
+		line_print(&line, i == 0);
 	}
-	fputs(list->n > 0 ? "\n]\n" : "]\n", stdout);
+	line_array_end(list->n == 0);
 }
 
 /* A name that no pool has and no lease remembers is a slip, not an empty pool. */

@@ -77,8 +77,10 @@ static void draw_bar(const struct pool_stats *stats, int width, bool colours, ch
 	*p++ = '[';
 	if (colours)
 		p = stpcpy(p, bar_colour(stats));
-	for (int i = 0; i < places; i++)
-		*p++ = i < active ? '#' : i < used ? '+' : '.';
+	memset(p, '.', (size_t)places);
+	memset(p, '+', (size_t)used);
+	memset(p, '#', (size_t)active);
+	p += places;
 	if (colours)
 		p = stpcpy(p, "\033[0m");
 	*p++ = ']';

@@ -45,29 +45,46 @@ static void harvest_done(struct harvest *harvest)
 	free(harvest->taken);
 }
 
+struct foreign {
+	uint32_t *addrs_be;
+	size_t n, room;
+};
+
+static int note_foreign(void *context, const struct pool_record *record)
+{
+	struct foreign *foreign = context;
+
+	if (record->module[0] == '\0')
+		return 0;
+	if (foreign->n == foreign->room) {
+		foreign->room = 2 * foreign->room + 16;
+		foreign->addrs_be =
+			must_alloc(foreign->addrs_be, foreign->room, sizeof(*foreign->addrs_be));
+	}
+	foreign->addrs_be[foreign->n++] = record->addr_be;
+	return 0;
+}
+
 /* Dead leases that wait for a pppd, because a module has to be told first. */
 static int count_left(struct pool *pool, uint64_t *ret_left, struct error *why)
 {
-	struct pool_filter filter = { 0 };
-	struct kept_list list = { 0 };
-	int code = kept_walk(&list, pool, &filter, NULL, why);
+	struct foreign foreign = { 0 };
+	int code = pool_walk(pool, NULL, note_foreign, &foreign, why);
 
 	*ret_left = 0;
-	for (size_t i = 0; code == 0 && i < list.n; i++) {
-		struct pool_record record = kept_record(&list, i);
+	for (size_t i = 0; code == 0 && i < foreign.n; i++) {
+		struct pool_record record;
 		bool alive = true;
 
-		if (record.module[0] == '\0')
-			continue;
-		code = pool_lookup(pool, record.addr_be, &record, &alive, why);
-		if (code == 0 && !alive)
+		code = pool_lookup(pool, foreign.addrs_be[i], &record, &alive, why);
+		if (code == 0 && record.state == POOL_STATE_ACTIVE && !alive)
 			(*ret_left)++;
 		if (code == POOL_E_NOT_FOUND)
 			code = 0;
 	}
 	pool_rest(pool);
-	kept_done(&list);
-	return code;
+	free(foreign.addrs_be);
+	return code == POOL_E_NOT_FOUND ? 0 : code;
 }
 
 static void print_harvest(const struct harvest *harvest, uint64_t left)

@@ -13,7 +13,7 @@
 
 #include "parse.h"
 
-#define POLL_MS 20
+#define POLL_MOST_MS 20
 #define TIMEOUT_DEFAULT_SEC 10
 
 /* What has been done, or why nothing could be. */
@@ -114,9 +114,10 @@ static int wait_for_end(const struct target *target, enum fate *ret)
 {
 	int64_t end_ms =
 		target->timeout_sec > INT32_MAX ? INT64_MAX : now_ms() + target->timeout_sec * 1000;
-	const struct timespec pause = { .tv_nsec = POLL_MS * 1000000L };
+	struct timespec pause = { .tv_nsec = 500000 };
 
-	for (;;) {
+	/* Most sessions are over within a millisecond or two, so the first looks follow closely. */
+	for (;; pause.tv_nsec = pause.tv_nsec * 3 / 2) {
 		int status = look_closely(target, ret);
 
 		if (status != 0 || *ret != ALIVE)
@@ -126,6 +127,8 @@ static int wait_for_end(const struct target *target, enum fate *ret)
 				"process %d was hung up but has not ended its session within "
 				"%lld s; it keeps %s",
 				(int)target->pid, (long long)target->timeout_sec, target->address);
+		if (pause.tv_nsec > POLL_MOST_MS * 1000000L)
+			pause.tv_nsec = POLL_MOST_MS * 1000000L;
 		nanosleep(&pause, NULL);
 	}
 }
@@ -164,7 +167,7 @@ static int release_dead(const struct target *target, struct outcome *outcome)
 
 static int release_active(const struct target *target, struct outcome *outcome)
 {
-	enum fate fate;
+	enum fate fate = ENDED;
 	int status = look_closely(target, &fate);
 
 	if (status == 0 && fate == DEAD)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -13,65 +12,70 @@
 #define INTERVAL_DEFAULT_SEC 1
 #define INTERVAL_MAX_SEC 3600
 
-/* A lease as far as it is shown. */
+/* An event as far as it is shown. */
 struct event {
-	int64_t since_sec;
-	uint32_t addr_be;
-	enum pool_state state;
+	struct pool_past past; /* with pointers to the following */
 	char pool[CONFIG_POOL_NAME_MAX + 1], user[POOL_USER_MAX + 1], port[POOL_PORT_MAX + 1];
+	char module[POOL_MODULE_MAX + 1], text[256];
 };
 
-/* The newest events, newest first. */
+/* The newest events: a ring that the history, which comes oldest first, goes through. */
 struct news {
 	struct event *events;
-	size_t n, room;
+	size_t n, room; /* n: how many there have been */
 };
 
-static int note(void *context, const struct pool_record *record)
+static const char *copy(const char *text, char *buf, size_t size)
+{
+	size_t n = strnlen(text, size - 1);
+
+	memcpy(buf, text, n);
+	buf[n] = '\0';
+	return buf;
+}
+
+static int note(void *context, const struct pool_past *past)
 {
 	struct news *news = context;
-	size_t at = news->n;
+	struct event *event = &news->events[news->n++ % news->room];
 
-	if (record->since_sec == 0)
-		return 0;
-	while (at > 0 && news->events[at - 1].since_sec < record->since_sec)
-		at--;
-	if (at == news->room)
-		return 0;
-	if (news->n < news->room)
-		news->n++;
-	memmove(&news->events[at + 1], &news->events[at],
-		(news->n - 1 - at) * sizeof(*news->events));
-	news->events[at] = (struct event){
-		.since_sec = record->since_sec,
-		.addr_be = record->addr_be,
-		.state = record->state,
-	};
-	snprintf(news->events[at].pool, sizeof(news->events[at].pool), "%s", record->pool);
-	snprintf(news->events[at].user, sizeof(news->events[at].user), "%s", record->user);
-	snprintf(news->events[at].port, sizeof(news->events[at].port), "%s", record->port);
+	event->past = *past;
+	event->past.pool = copy(past->pool, event->pool, sizeof(event->pool));
+	event->past.user = copy(past->user, event->user, sizeof(event->user));
+	event->past.port = copy(past->port, event->port, sizeof(event->port));
+	event->past.module = copy(past->module, event->module, sizeof(event->module));
+	event->past.text = copy(past->text, event->text, sizeof(event->text));
 	return 0;
+}
+
+/* The i-th newest one. */
+static const struct pool_past *newest(const struct news *news, size_t i)
+{
+	return &news->events[(news->n - 1 - i) % news->room].past;
 }
 
 static void print_news(FILE *out, const struct news *news)
 {
-	char time_text[TIME_TEXT_SIZE], address[IP4_TEXT_SIZE];
-	char pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
+	/* Wide enough for most, so that columns do not move about. */
+	struct table table = { .title = { PAST_TITLES }, .width = { [1] = 8, [2] = 15 } };
+	size_t n = news->n < news->room ? news->n : news->room;
+	struct past_text text;
 
-	fprintf(out, "\nNEWEST LEASES\n");
-	for (size_t i = 0; i < news->n; i++) {
-		const struct event *event = &news->events[i];
-
-		fprintf(out, "%s  %-8s  %-15s  %s  %s  %s\n",
-			format_time(event->since_sec, time_text),
-			event->state == POOL_STATE_ACTIVE ? "granted" : "released",
-			format_ip4(ntohl(event->addr_be), address),
-			text_plain(event->user, "\"\"", user, sizeof(user)),
-			text_plain(event->pool, "-", pool, sizeof(pool)),
-			text_plain(event->port, "-", port, sizeof(port)));
-	}
-	if (news->n == 0)
+	fprintf(out, "\nNEWEST EVENTS\n");
+	for (size_t i = 0; i < n; i++)
+		table_measure(&table, past_cells(newest(news, i), true, &text));
+	for (size_t i = 0; i < n; i++)
+		table_row(&table, out, past_cells(newest(news, i), false, &text));
+	if (n == 0)
 		fprintf(out, "none yet\n");
+}
+
+/* At least one, for there is always room for it in memory. */
+static size_t news_room(const struct view *view)
+{
+	size_t rows = (size_t)screen_rows();
+
+	return rows > view->config->n_pools + 6 ? rows - view->config->n_pools - 5 : 1;
 }
 
 /* Pools come first; the remainder of the screen is for the news. */
@@ -92,7 +96,6 @@ static void print_pools(FILE *out, const struct view *view, const struct pool_st
 static int print_body(FILE *out, const struct invocation *invocation, struct error *why)
 {
 	size_t rows = (size_t)screen_rows();
-	struct pool_filter filter = { .all = true };
 	struct news news = { 0 };
 	struct pool_stats *stats = NULL;
 	struct view view = { 0 };
@@ -101,9 +104,9 @@ static int print_body(FILE *out, const struct invocation *invocation, struct err
 	if (code == 0)
 		code = stats_read(&view, &stats, why);
 	if (code == 0) {
-		news.room = rows > view.config->n_pools + 5 ? rows - view.config->n_pools - 5 : 0;
-		news.events = must_alloc(NULL, news.room + 1, sizeof(*news.events));
-		code = pool_walk(view.pool, &filter, note, &news, why);
+		news.room = news_room(&view);
+		news.events = must_alloc(NULL, news.room, sizeof(*news.events));
+		code = pool_history(view.pool, note, &news, why);
 		if (code == POOL_E_NOT_FOUND)
 			code = 0;
 	}
@@ -240,7 +243,7 @@ static const struct verb_option options[] = {
 
 const struct verb verb_watch = {
 	.name = "watch",
-	.brief = "the pools and the newest leases, refreshed, until q",
+	.brief = "the pools and the newest events, refreshed, until q",
 	.text = "q or Ctrl-C ends it, any other key looks again at once. The configuration is\n"
 		"read anew each time, as every pppd that starts does.\n",
 	.options = options,

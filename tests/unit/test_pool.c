@@ -497,20 +497,18 @@ END_TEST
 START_TEST(modules_addresses_are_in_the_same_registry)
 {
 	const struct pool_request request = { .user = "a", .port = "p" };
+	struct pool_choice choice = { .addr_be = be("10.0.0.1"), .module = "M", .notify = true };
 	struct pool_lease one = POOL_LEASE_NONE;
 	struct pool_lease two = POOL_LEASE_NONE;
 	uint64_t count;
 
 	load_four("");
-	ck_assert_int_eq(
-		pool_record(fixture.pool, &request, be("10.0.0.1"), "M", true, &one, &fixture.why),
-		0);
-	ck_assert_int_eq(
-		pool_record(fixture.pool, &request, be("10.0.0.1"), "M", true, &two, &fixture.why),
-		POOL_E_REFUSED);
-	ck_assert_int_eq(
-		pool_record(fixture.pool, &request, be("127.0.0.1"), "M", true, &two, &fixture.why),
-		POOL_E_REFUSED);
+	ck_assert_int_eq(pool_record(fixture.pool, &request, &choice, &one, &fixture.why), 0);
+	ck_assert_int_eq(pool_record(fixture.pool, &request, &choice, &two, &fixture.why),
+			 POOL_E_REFUSED);
+	choice.addr_be = be("127.0.0.1");
+	ck_assert_int_eq(pool_record(fixture.pool, &request, &choice, &two, &fixture.why),
+			 POOL_E_REFUSED);
 	ASSERT_GETS(&two, "b", "10.0.0.2");
 	pool_lease_abandon(&one);
 	pool_lease_abandon(&two);

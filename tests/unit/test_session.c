@@ -95,18 +95,18 @@ int pool_acquire(struct pool *pool, const struct pool_request *request, struct p
 	return 0;
 }
 
-int pool_record(struct pool *pool, const struct pool_request *request, uint32_t addr_be,
-		const char *module, bool notify, struct pool_lease *lease, struct error *why)
+int pool_record(struct pool *pool, const struct pool_request *request,
+		const struct pool_choice *choice, struct pool_lease *lease, struct error *why)
 {
 	(void)pool;
 	fake.not_rested++;
-	trace("record %s %s %s module=%s notify=%d", request->user, request->port, show(addr_be),
-	      module, notify);
+	trace("record %s %s %s module=%s notify=%d", request->user, request->port,
+	      show(choice->addr_be), choice->module, choice->notify);
 	if (fake.refuses != NULL) {
 		error_set(why, "%s", fake.refuses);
 		return POOL_E_REFUSED;
 	}
-	fill_lease(lease, request, addr_be, module);
+	fill_lease(lease, request, choice->addr_be, choice->module);
 	return 0;
 }
 

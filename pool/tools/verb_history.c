@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool.h"
+
+#include <string.h>
+
+#include "line.h"
+#include "parse.h"
+
+static void print_table(const struct past_list *list)
+{
+	struct table table = {
+		.title = { PAST_TITLES },
+	};
+	struct past_text text;
+
+	table_measure(&table, table.title);
+	for (size_t i = 0; i < list->n; i++) {
+		struct pool_past past = past_event(list, i);
+
+		table_measure(&table, past_cells(&past, true, &text));
+	}
+	table_row(&table, stdout, table.title);
+	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
+		struct pool_past past = past_event(list, i);
+
+		table_row(&table, stdout, past_cells(&past, false, &text));
+	}
+}
+
+static void print_json(const struct past_list *list)
+{
+	char buf[512];
+	struct line line;
+
+	line_array_begin();
+	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
+		struct pool_past past = past_event(list, i);
+		bool user = event_has_user(past.kind);
+
+		line_begin(&line);
+		line_time(&line, "time", past.time_sec);
+		line_member(&line, "event", event_name(past.kind));
+		line_address(&line, "address", past.addr_be);
+		line_member_or_null(&line, "pool", past.pool);
+		line_member(&line, "user", user ? past.user : NULL);
+		line_member_or_null(&line, "port", past.port);
+		line_number(&line, "pid", past.pid);
+		line_time(&line, "granted", past.granted_sec);
+		line_member(&line, "how",
+			    past.kind == POOL_EVENT_GRANT ? how_name(past.how) : NULL);
+		line_member_or_null(&line, "module", past.module);
+		line_member(&line, "detail", event_detail(&past, buf, sizeof(buf)));
+		line_end(&line);
+		line_print(&line, i == 0);
+	}
+	line_array_end(list->n == 0);
+}
+
+static int list_events(struct pool *pool, const struct past_filter *filter, bool json)
+{
+	struct past_list list = { 0 };
+	struct error why = { "" };
+	int status = EXIT_DONE;
+
+	if (past_read(&list, pool, filter, &why) < 0)
+		status = complain("%s", why.text);
+	else if (json)
+		print_json(&list);
+	else if (list.n > 0)
+		print_table(&list);
+	else
+		fprintf(stderr, "rasip: %s\n",
+			list.oldest_sec == 0 ? "nothing has happened yet" : "no such event");
+	past_done(&list);
+	return status;
+}
+
+static int read_times(const struct invocation *invocation, struct past_filter *filter,
+		      struct who_had *question)
+{
+	bool at = invocation->option[OPTION_AT] != NULL;
+	int status;
+
+	if (at && (invocation->option[OPTION_SINCE] || invocation->option[OPTION_UNTIL]))
+		return complain_usage(invocation->verb,
+				      "--at does not go together with --since or --until");
+	status = option_time(invocation, OPTION_AT, &question->at_sec);
+	if (status == 0)
+		status = option_time(invocation, OPTION_SINCE, &filter->since_sec);
+	if (status == 0)
+		status = option_time(invocation, OPTION_UNTIL, &filter->until_sec);
+	if (status == 0 && filter->since_sec > filter->until_sec)
+		return complain_usage(invocation->verb, "--since is later than --until");
+	return status;
+}
+
+static int run(const struct invocation *invocation)
+{
+	struct past_filter filter = { .since_sec = INT64_MIN, .until_sec = INT64_MAX };
+	struct who_had question = { 0 };
+	struct view view;
+	int status = option_address(invocation, OPTION_ADDRESS, &filter.addr_be);
+
+	filter.user_glob = invocation->option[OPTION_USER];
+	if (status == 0)
+		status = read_times(invocation, &filter, &question);
+	if (status == 0)
+		status = view_open(&view, invocation, NULL);
+	if (status != 0)
+		return status;
+	if (invocation->option[OPTION_AT] != NULL) {
+		question.pool = view.pool;
+		question.addr_be = filter.addr_be;
+		question.user_glob = filter.user_glob;
+		status = who_had_print(&question, invocation->json);
+	} else {
+		status = list_events(view.pool, &filter, invocation->json);
+	}
+	view_close(&view);
+	return status;
+}
+
+static const struct verb_option options[] = {
+	{ OPTION_ADDRESS, "address", "ADDRESS", "only what happened to this address", false },
+	{ OPTION_USER, "user", "GLOB", "only what happened to users that match", false },
+	{ OPTION_SINCE, "since", "TIME", "only what happened then or later", false },
+	{ OPTION_UNTIL, "until", "TIME", "only what happened then or before", false },
+	{ OPTION_AT, "at", "TIME", "who had the address, or any, at this time", false },
+	{ 0 },
+};
+
+const struct verb verb_history = {
+	.name = "history",
+	.brief = "what happened; who had an address, and when",
+	.text = "One line for each grant, release, reclaim, refusal, conflict and alarm, the\n"
+		"oldest first. TIME is 2026-11-20T09:00:00Z, @SECONDS since 1970, or how long\n"
+		"ago: 45s, 30m, 2h, 7d. With --at it says instead which sessions had an address\n"
+		"at that time, from when to when: '-' where they still have it, '?' where nobody\n"
+		"knows, because the machine went down with them. The last 200000 events are\n"
+		"kept, across reboots.\n",
+	.options = options,
+	.json = true,
+	.run = run,
+};
