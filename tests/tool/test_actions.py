@@ -22,7 +22,7 @@ class Explain(Case):
         self.sessions.command('disconnect a')
         text = self.ok('explain', '--user', 'bob', '--port', 'ttyS4')
         self.assertRegex(text, rf'^User "bob" on port "ttyS4":\n'
-                               rf'  {self.config}, line \d+: everybody gets pool residential\n'
+                               rf'  {self.config}:\d+: everybody gets pool residential\n'
                                r'  pool residential: gives 10\.64\.0\.\d+: the address .*\n'
                                r'Gets 10\.64\.0\.\d+ from pool residential: the address this user had\n$')
 

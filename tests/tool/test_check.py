@@ -15,7 +15,7 @@ class Check(Case):
         self.assertRegex(text, r'(?m)^overflow     local +open +10 +0  least-recent  yes +3600s +-$')
         for rule in ('user "alice" gets the reserved address 10.64.0.7',
                      'user "*@rest" gets pool overflow', 'everybody gets pool residential'):
-            self.assertRegex(text, rf'(?m)^  line \d+: {rule}$'.replace('*', r'\*'))
+            self.assertRegex(text, rf'(?m)^  {self.config}:\d+: {rule}$'.replace('*', r'\*'))
         self.assertIn('Pool: builtin', text)
         self.assertIn('No session has used this configuration yet.', text)
         self.assertFalse(self.runtime.exists())
@@ -26,7 +26,7 @@ class Check(Case):
                          (os.fspath(self.config), True, []))
         self.assertEqual([pool['name'] for pool in summary['pools']], ['residential', 'overflow'])
         self.assertEqual(summary['rules'][0],
-                         {'line': 9, 'user': 'alice', 'port': None, 'address': '10.64.0.7',
+                         {'file': os.fspath(self.config), 'line': 9, 'user': 'alice', 'port': None, 'address': '10.64.0.7',
                           'pool': 'residential'})
         self.assertEqual(summary['modules'], [{'name': 'Pool', 'path': 'builtin', 'argument': ''}])
         self.assertIsNone(summary['active'])

@@ -10,8 +10,12 @@ import unittest
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get('RASIP_BUILD', TOP / 'build')).resolve()
 
+BUILT = ('rasip.so', 'rasip', 'madcap', 'madcapd', 'libmadcap.so')
+
 
 class Install(unittest.TestCase):
+    maxDiff = None
+
     def setUp(self):
         scratch = tempfile.TemporaryDirectory()
         self.addCleanup(scratch.cleanup)
@@ -21,8 +25,9 @@ class Install(unittest.TestCase):
         """Runs a goal on what has been built, without building anything again."""
         environment = {name: value for name, value in os.environ.items()
                        if name not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'DESTDIR', 'PREFIX')}
-        command = ['make', '-o', f'{BUILD}/rasip.so', '-o', f'{BUILD}/rasip', goal,
-                   f'BUILD={BUILD}', f'DESTDIR={self.root}', 'PREFIX=/usr', *variables]
+        built = [word for name in BUILT for word in ('-o', f'{BUILD}/{name}')]
+        command = ['make', *built, goal, f'BUILD={BUILD}', f'DESTDIR={self.root}', 'PREFIX=/usr',
+                   *variables]
         done = subprocess.run(command, cwd=TOP, env=environment, text=True, check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(done.returncode, 0, done.stdout)
@@ -38,19 +43,30 @@ class Install(unittest.TestCase):
             '/usr/sbin/rasip': 0o755,
             '/usr/include/rasip/admin_module.h': 0o644,
             '/etc/rasip/rasip.conf.example': 0o644,
+            '/usr/bin/madcap': 0o755,
+            '/usr/include/madcap.h': 0o644,
+            '/usr/lib/libmadcap.so': 0o644,
+            '/usr/lib/libmadcap.so.0': 0o644,
+            '/usr/lib/pkgconfig/libmadcap.pc': 0o644,
             '/usr/lib/tmpfiles.d/rasip.conf': 0o644,
+            '/usr/lib/systemd/system/madcapd.service': 0o644,
+            '/usr/lib/systemd/system/rasip-metrics.service': 0o644,
+            '/usr/lib/systemd/system/rasip-metrics.timer': 0o644,
             '/usr/share/bash-completion/completions/rasip': 0o644,
             '/usr/share/doc/rasip/README.md': 0o644,
             '/usr/share/doc/rasip/LICENSE': 0o644,
         }
         for page in (TOP / 'man').glob('*.[1-9]'):
             expected[f'/usr/share/man/man{page.suffix[1:]}/{page.name}'] = 0o644
-        for example in (TOP / 'conf').rglob('*'):
-            if example.is_file() and example.suffix not in ('.tmpfiles', '.bash-completion'):
-                name = example.relative_to(TOP / 'conf')
-                expected[f'/usr/share/doc/rasip/examples/{name}'] = 0o644
+        for name in ('rasip.conf', 'ppp/options.serial', 'ppp/pppoe-server-options',
+                     'grafana-dashboard.json'):
+            expected[f'/usr/share/doc/rasip/examples/{name}'] = 0o644
         found = {name: path.stat().st_mode & 0o777 for name, path in self.files().items()}
-        self.assertEqual(found, expected)
+        self.assertEqual({name: found.get(name) for name in expected}, expected)
+        for name, mode in found.items():
+            with self.subTest(name=name):
+                programs = pathlib.PurePath(name).parent.name in ('bin', 'sbin')
+                self.assertEqual(mode, 0o755 if programs else 0o644)
 
     def test_the_manual_is_there(self):
         self.make('install')
@@ -93,6 +109,9 @@ class Install(unittest.TestCase):
         self.make('install', 'PREFIX=/opt/r', 'SYSCONFDIR=/opt/etc', 'PPPD_PLUGINDIR=/opt/pppd')
         self.assertTrue(self.files())
         self.assertEqual([name for name in self.files() if not name.startswith('/opt/')], [])
+        for path in (self.root / 'opt/r/lib/systemd/system').glob('*.service'):
+            self.assertIn('/opt/r/sbin/', path.read_text(encoding='utf-8'))
+            self.assertNotIn('/usr/sbin/', path.read_text(encoding='utf-8'))
         self.make('uninstall', 'PREFIX=/opt/r', 'SYSCONFDIR=/opt/etc',
                   'PPPD_PLUGINDIR=/opt/pppd')
         self.assertEqual(self.files(), {})

@@ -9,7 +9,8 @@ import unittest
 from toolbox import Case
 
 WORDS = (('pools',), ('leases',), ('leases', '--all', '--json'), ('explain', '--user', 'eve'),
-         ('release', '10.64.0.1'), ('reclaim',), ('metrics',))
+         ('release', '10.64.0.1'), ('reclaim',), ('metrics',), ('history',),
+         ('history', '--at', '0s', '--json'))
 
 
 class BadStores(Case):
@@ -55,11 +56,11 @@ class BadStores(Case):
 
     def test_not_a_store(self):
         self.store.write_bytes(b'nothing of the kind\n' * 1000)
-        self.every_verb_fails(os.fspath(self.runtime))
+        self.every_verb_fails(os.fspath(self.dir))
 
     def test_cut_short(self):
         self.store.write_bytes(self.store.read_bytes()[:100])
-        self.every_verb_fails(os.fspath(self.runtime))
+        self.every_verb_fails(os.fspath(self.dir))
 
     def test_another_version(self):
         data = self.store.read_bytes()
@@ -71,13 +72,40 @@ class BadStores(Case):
     @unittest.skipUnless(os.geteuid() == 0, 'needs root, to be somebody else')
     def test_somebody_else(self):
         self.dir.chmod(0o755)
-        self.every_verb_fails(os.fspath(self.runtime), 'Permission denied',
+        self.every_verb_fails(os.fspath(self.dir), 'Permission denied',
                               user=65534, group=65534, extra_groups=[])
 
     @unittest.skipUnless(os.geteuid() == 0, 'needs root, to give files away')
     def test_belongs_to_somebody_else(self):
         os.chown(self.runtime, 12345, 12345)
-        self.every_verb_fails(os.fspath(self.runtime))
+        self.every_verb_fails(os.fspath(self.dir))
+
+
+class BadHistory(Case):
+    """What is kept across reboots: history says what is wrong with it, and nothing else minds."""
+
+    def setUp(self):
+        super().setUp()
+        self.sessions.connect('a', 'bob')
+        self.state.mkdir(0o750, exist_ok=True)
+        self.memory = self.state / 'memory.mdb'
+
+    def complains(self, *parts):
+        for words in (('history',), ('history', '--json'), ('history', '--at', '1h')):
+            complaint = self.fails(1, *words)
+            for part in (os.fspath(self.state), *parts):
+                self.assertIn(part, complaint)
+        self.assertEqual(len(self.json('leases')), 1)
+        self.ok('metrics')
+
+    def test_not_a_store(self):
+        self.memory.write_bytes(b'nothing of the kind\n' * 1000)
+        self.complains()
+
+    @unittest.skipUnless(os.geteuid() == 0, 'needs root, to give files away')
+    def test_belongs_to_somebody_else(self):
+        os.chown(self.state, 12345, 12345)
+        self.complains('12345')
 
 
 if __name__ == '__main__':

@@ -84,17 +84,41 @@ class Watch(Case):
         self.assertTrue(terminal.output.endswith(b'\033[?25h' + LEAVE), terminal.output)
         self.assertEqual(terminal.mode(), terminal.before)
 
-    def test_pools_and_newest_leases(self):
+    def test_pools_and_newest_events(self):
         terminal, screen = self.watch(columns=200), Screen(24, 200)
         self.show(terminal, screen, lambda text: 'none yet' in text, 'the first screen')
         self.assertTrue(screen.alternate and not screen.cursor)
         self.assertRegex(screen.lines[0], rf'^rasip  \S+Z  q: quit  {self.config}$')
         self.assertRegex(screen.lines[3], r'^residential  open +0/255 ')
         address = self.sessions.connect('a', 'bob')
-        self.show(terminal, screen, lambda text: f'granted   {address}' in text, 'the grant')
+        self.show(terminal, screen, lambda text: f'grant     {address}' in text, 'the grant')
         self.assertRegex(screen.lines[3], r'^residential  open +1/255 ')
         self.sessions.command('disconnect a')
-        self.show(terminal, screen, lambda text: f'released  {address}' in text, 'the release')
+        self.show(terminal, screen, lambda text: f'release   {address}' in text, 'the release')
+        title = screen.lines.index('NEWEST EVENTS')
+        self.assertRegex(screen.lines[title + 1],
+                         rf'^\S+Z  release   {address} +residential  bob  \S+  after \d+')
+        self.assertRegex(screen.lines[title + 2],
+                         rf"^\S+Z  grant     {address} +residential  bob  \S+  the next one ")
+        terminal.type(b'q')
+        self.ends(terminal)
+
+    def test_more_events_than_rows_the_newest_are_shown(self):
+        for i in range(12):
+            self.sessions.connect(f's{i}', f'user{i:02}')
+        terminal, screen = self.watch(12, 100), Screen(12, 100)
+        self.show(terminal, screen, lambda text: 'user11' in text, 'the newest')
+        shown = [line.split()[4] for line in screen.lines if ' grant ' in line]
+        self.assertEqual(shown, ['user11', 'user10', 'user09', 'user08', 'user07'])
+        terminal.type(b'q')
+        self.ends(terminal)
+
+    def test_a_refusal_is_news(self):
+        self.configure('pools = ( { name = "p"; ranges = ( "10.0.0.0/24" ); mode = "drain"; } );')
+        self.sessions.command('connect a user=eve')
+        terminal, screen = self.watch(columns=200), Screen(24, 200)
+        self.show(terminal, screen, lambda text: 'refuse    -' in text, 'the refusal')
+        self.assertRegex('\n'.join(screen.lines), r'refuse    - +p  eve  \S+  .*p.* drain')
         terminal.type(b'q')
         self.ends(terminal)
 

@@ -21,7 +21,8 @@ import unittest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('RASIP_BUILD', TOP / 'build')).resolve()
 RASIP = BUILD / 'rasip'
-VERBS = ('check', 'pools', 'leases', 'explain', 'release', 'reclaim', 'metrics', 'watch', 'help')
+VERBS = ('check', 'pools', 'leases', 'explain', 'release', 'reclaim', 'history', 'metrics',
+         'watch', 'help')
 PATIENCE_SEC = 20
 OTHER_PIDS = ('unshare', '--pid', '--fork', '--mount-proc', '--kill-child')
 
