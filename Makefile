@@ -11,6 +11,8 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 DOCDIR ?= $(PREFIX)/share/doc/rasip
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 SYSCONFDIR ?= /etc
 DESTDIR ?=
@@ -53,7 +55,8 @@ POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c)
 PLUGIN_SOURCES := $(wildcard plugin/*.c)
 TOOL_SOURCES := $(wildcard pool/tools/*.c)
 # The protocol, without the sources that have a main().
-MADCAP_MAINS := $(wildcard pool/madcap/madcapd.c pool/madcap/madcap_tool.c)
+MADCAP_TOOL_SOURCES := $(wildcard pool/madcap/madcap_tool.c pool/madcap/tool_*.c)
+MADCAP_MAINS := $(wildcard pool/madcap/madcapd.c) $(MADCAP_TOOL_SOURCES)
 MADCAP_SOURCES := $(filter-out $(MADCAP_MAINS),$(wildcard pool/madcap/*.c))
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
@@ -62,7 +65,8 @@ REAL_SOURCES := $(wildcard tests/real/*.c)
 BENCH_SOURCES := $(wildcard tests/bench/*.c)
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
 MAN_PAGES := $(wildcard man/*.[1-9])
-EXAMPLES := $(filter-out %.tmpfiles %.bash-completion,$(shell find conf -type f))
+EXAMPLES := $(filter-out %.tmpfiles %.bash-completion %.pc.in %.sysusers conf/systemd/%,$(shell find conf -type f))
+UNITS := $(wildcard conf/systemd/*)
 HEADERS := $(wildcard plugin/*.h pool/*.h pool/*/*.h tests/*/*.h)
 C_SOURCES := $(wildcard plugin/*.c pool/*.c pool/*/*.c tests/*/*.c)
 
@@ -79,7 +83,8 @@ BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
 
 .PHONY: all
-all: $(BUILD)/rasip.so $(BUILD)/rasip $(BUILD)/ras-harness $(MODULES) ## everything (the default)
+all: $(BUILD)/rasip.so $(BUILD)/rasip $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so \
+	$(BUILD)/ras-harness $(MODULES) ## everything (the default)
 
 # Rebuilds everything when the compiler or its flags change. In `make -j deps check` nothing is
 # compiled before deps is done.
@@ -137,6 +142,23 @@ $(BUILD)/real/%.so: $(BUILD)/obj/tests/real/%.o
 	@mkdir -p $(@D)
 	$(Q)$(CC) -shared -o $@ $^ $(ALL_LDFLAGS)
 
+$(BUILD)/madcap: $(call object,$(MADCAP_TOOL_SOURCES)) $(BUILD)/libmadcap_core.a $(BUILD)/libpool.a
+	$(call say,LD,$@)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+
+LIBMADCAP_VERSION := 0.1.0
+# The library: its own objects, and what they need of the others.
+LIBMADCAP_OBJECTS := $(call object,$(addprefix pool/madcap/,exchange.c lease.c lease_object.c libmadcap.c \
+	local_allocation.c scopes.c))
+$(BUILD)/libmadcap.so.0: $(LIBMADCAP_OBJECTS) $(BUILD)/libmadcap_core.a $(BUILD)/libpool.a \
+		pool/madcap/libmadcap.map
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,libmadcap.so.0 -Wl,-Bsymbolic -Wl,--exclude-libs,ALL \
+		-Wl,--version-script=pool/madcap/libmadcap.map -Wl,--no-undefined -Wl,--as-needed \
+		-o $@ $(filter-out %.map,$^) $(ALL_LDFLAGS) $(JSON_LIBS)
+$(BUILD)/libmadcap.so: $(BUILD)/libmadcap.so.0
+	$(Q)ln -sf libmadcap.so.0 $@
+
 $(BUILD)/tests/test_madcap_%: $(BUILD)/obj/tests/unit/test_madcap_%.o \
 		$(BUILD)/libmadcap_core.a $(BUILD)/libpool.a
 	$(call say,LD,$@)
@@ -153,6 +175,9 @@ $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SESSION_OBJECTS) $(BUILD)/libpo
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) -lm
 
+# It starts the server that stands beside it.
+$(BUILD)/bench/bench_madcapd: | $(BUILD)/madcapd
+
 # Fuzz targets and the pool they link are built apart, by clang with its own instrumentation.
 FUZZ_CC ?= clang
 FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base \
@@ -163,7 +188,8 @@ $(BUILD)/obj/fuzz/%.o: %.c $(FLAGS_STAMP)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 
 $(BUILD)/fuzz/fuzz_madcap_%: $(BUILD)/obj/fuzz/tests/fuzz/fuzz_madcap_%.o \
-		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES) $(MADCAP_SOURCES))
+		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES) \
+			$(filter-out pool/madcap/madcapd_%,$(MADCAP_SOURCES)))
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
@@ -215,19 +241,20 @@ demo: all $(REAL_PLUGINS) ## a real pppd gives real peers their addresses, here 
 .PHONY: check-build
 check-build: all $(TEST_BUILDS) $(BENCHES) ## what tests and benchmarks need, without running it
 
-.PHONY: check check-unit check-harness check-real check-tool
+.PHONY: check check-unit check-harness check-madcap check-real check-tool
 check: all $(TEST_BUILDS) ## every test; SUITES="unit tool" for some, TESTS=PATTERN for single ones
 	@$(RUN_TESTS) $(addprefix --suite ,$(SUITES)) $(addprefix --filter ,$(TESTS))
 check-unit: all $(UNIT_TESTS) ## functions of pool/ and plugin/
 check-harness: all ## the plugin, played by ras-harness
 check-tool: all ## rasip(8), and installing
+check-madcap: all ## madcap(1) and madcapd(8)
 check-real: all $(REAL_PLUGINS) ## real pppds in user-mode Linux
-check-unit check-harness check-tool check-real:
+check-unit check-harness check-tool check-madcap check-real:
 	@$(RUN_TESTS) --suite $(@:check-%=%) $(addprefix --filter ,$(TESTS))
 
 .PHONY: bench
-bench: $(BENCHES) ## the benchmarks; BENCH_QUICK=1 for a short run
-	@for bench in $^; do $$bench || exit 1; done
+bench: $(BENCHES) $(BUILD)/rasip ## the benchmarks; BENCH_QUICK=1 for a short run
+	@for bench in $(BENCHES); do $$bench || exit 1; done
 
 .PHONY: fuzz
 fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
@@ -241,8 +268,8 @@ fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
 .PHONY: coverage
 coverage: ## which lines the tests reach (sessions that are killed leave no trace)
 	@rm -rf $(BUILD)/coverage
-	$(Q)$(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O0 -g --coverage' \
-		LDFLAGS=--coverage check SUITES='unit harness tool'
+	-$(Q)GCOV_ERROR_FILE=/dev/null $(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O0 -g --coverage' \
+		LDFLAGS=--coverage check SUITES='unit harness tool madcap'
 	$(Q)gcovr --root . --filter plugin/ --filter pool/ --sort-percentage $(BUILD)/coverage
 
 # ---- reading it ----------------------------------------------------------------------------------
@@ -252,10 +279,10 @@ format: ## lay out all C sources
 	$(Q)clang-format -i $(C_SOURCES) $(HEADERS)
 format-check: ## are they?
 	$(Q)clang-format --dry-run --Werror $(C_SOURCES) $(HEADERS)
-lint: ## what compilers, clang-tidy, cppcheck and others have to say; LINT="tidy headers" for some
+lint: ## what compilers, clang-tidy, cppcheck and others have to say; LINTS="tidy headers" for some
 	@LINT_CFLAGS='$(filter-out -MMD -MP,$(ALL_CFLAGS))' LINT_SOURCES='$(C_SOURCES)' \
 		LINT_HEADERS='$(HEADERS)' PPPD_INCLUDE='$(PPPD_INCLUDE)' PYTHON='$(PYTHON)' \
-		tests/lint $(LINT)
+		tests/lint $(LINTS)
 
 # ---- installing ----------------------------------------------------------------------------------
 
@@ -264,7 +291,7 @@ CONFDIR = $(DESTDIR)$(SYSCONFDIR)/rasip
 
 # What an operator may have written, /etc/rasip/rasip.conf, is neither installed nor removed.
 .PHONY: install
-install: $(BUILD)/rasip.so $(BUILD)/rasip ## into DESTDIR, below PREFIX
+install: $(BUILD)/rasip.so $(BUILD)/rasip install-madcap ## into DESTDIR, below PREFIX
 	install -D -m 644 $(BUILD)/rasip.so $(DESTDIR)$(PPPD_PLUGINDIR)/rasip.so
 	install -D -m 755 $(BUILD)/rasip $(DESTDIR)$(SBINDIR)/rasip
 	install -D -m 644 plugin/admin_module.h $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h
@@ -274,16 +301,52 @@ install: $(BUILD)/rasip.so $(BUILD)/rasip ## into DESTDIR, below PREFIX
 	install -D -m 644 conf/rasip.conf $(CONFDIR)/rasip.conf.example
 	install -D -m 644 conf/rasip.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rasip.conf
 	install -D -m 644 conf/rasip.bash-completion $(DESTDIR)$(COMPLETIONDIR)/rasip
+	install -d $(DESTDIR)$(UNITDIR)
+	$(foreach unit,$(UNITS),sed 's|/usr/sbin/|$(SBINDIR)/|' $(unit) >$(DESTDIR)$(UNITDIR)/$(notdir $(unit)) &&) :
+
+.PHONY: install-madcap
+install-madcap: $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so
+	install -D -m 755 $(BUILD)/madcapd $(DESTDIR)$(SBINDIR)/madcapd
+	install -D -m 644 conf/madcapd.conf $(CONFDIR)/madcapd.conf.example
+	install -D -m 644 conf/madcapd.sysusers $(DESTDIR)$(SYSUSERSDIR)/madcapd.conf
+	install -D -m 755 $(BUILD)/madcap $(DESTDIR)$(BINDIR)/madcap
+	install -D -m 644 $(BUILD)/libmadcap.so.0 $(DESTDIR)$(LIBDIR)/libmadcap.so.0
+	ln -sf libmadcap.so.0 $(DESTDIR)$(LIBDIR)/libmadcap.so
+	install -D -m 644 pool/madcap/madcap.h $(DESTDIR)$(INCLUDEDIR)/madcap.h
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+		-e 's|@VERSION@|$(LIBMADCAP_VERSION)|' conf/libmadcap.pc.in \
+		>$(DESTDIR)$(LIBDIR)/pkgconfig/libmadcap.pc
 
 .PHONY: uninstall
 uninstall: ## what install put there
+	rm -f $(DESTDIR)$(SBINDIR)/madcapd $(CONFDIR)/madcapd.conf.example
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/madcapd.conf
+	rm -f $(DESTDIR)$(BINDIR)/madcap $(DESTDIR)$(INCLUDEDIR)/madcap.h
+	rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libmadcap.so libmadcap.so.0 pkgconfig/libmadcap.pc)
 	rm -f $(DESTDIR)$(PPPD_PLUGINDIR)/rasip.so $(DESTDIR)$(SBINDIR)/rasip
 	rm -f $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h $(CONFDIR)/rasip.conf.example
 	rm -f $(foreach page,$(MAN_PAGES),$(call man_dir,$(page))/$(notdir $(page)))
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md LICENSE $(EXAMPLES:conf/%=examples/%))
 	rm -f $(DESTDIR)$(TMPFILESDIR)/rasip.conf $(DESTDIR)$(COMPLETIONDIR)/rasip
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
 	for directory in $(DESTDIR)$(DOCDIR) $(CONFDIR) $(DESTDIR)$(INCLUDEDIR)/rasip; do \
 		[ ! -d $$directory ] || find $$directory -depth -type d -empty -delete; done
+
+.PHONY: pictures
+pictures: all $(BENCHES) ## draw the README's pictures anew
+	@RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/pictures/make_pictures.py
+
+# Built from a copy, since packaging leaves its work in the source tree.
+DEB_SOURCES := $(wildcard LICENSE Makefile *.md conf debian man plugin pool tests)
+.PHONY: deb check-deb
+deb: ## Debian packages, in build/deb; needs debhelper, lintian and what `make deps` installs
+	rm -rf $(BUILD)/deb && mkdir -p $(BUILD)/deb/rasip && cp -a $(DEB_SOURCES) $(BUILD)/deb/rasip/
+	cd $(BUILD)/deb/rasip && env -u MAKEFLAGS -u MAKELEVEL -u BUILD -u CFLAGS -u LDFLAGS \
+		DEB_BUILD_OPTIONS="nocheck $(DEB_BUILD_OPTIONS)" dpkg-buildpackage -us -uc -b
+	lintian --fail-on error $(BUILD)/deb/*.changes
+check-deb: deb ## installs them in a fresh Debian, has a session, and removes them; needs root and a mirror
+	RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/package/check_deb.py
 
 .PHONY: clean
 clean: ## remove what was built
