@@ -199,11 +199,31 @@ static int open_store(struct file_book *book, struct error *error)
 	return store_open(&book->store, &options, error);
 }
 
+static int load(struct file_book *book, bool leases, uint64_t *ret_batch, struct error *error);
+
 static int spoil(struct file_book *book, int code, const char *what)
 {
 	error_set(&book->why, "%s: cannot %s: %s", book->path, what, store_txn_problem(book->txn));
 	book->spoiled = code;
 	return POOL_E_STORE;
+}
+
+/* After a failure. What the file has now must be what we have in memory. */
+static int open_again(struct file_book *book)
+{
+	uint64_t batch = 0;
+	int code = open_store(book, &book->why);
+
+	if (code == 0)
+		code = load(book, false, &batch, &book->why);
+	if (code == 0 && batch != book->batch) {
+		error_set(&book->why,
+			  "%s has a batch of which the disk had said that it failed: "
+			  "the server has to be started again",
+			  book->path);
+		code = POOL_E_DAMAGED;
+	}
+	return code;
 }
 
 /* The store's transaction begins with the first change: a batch that only looks costs nothing. */
@@ -216,7 +236,7 @@ static int begin_writing(struct file_book *book)
 	if (book->txn != NULL)
 		return 0;
 	if (book->store == NULL)
-		code = open_store(book, &book->why);
+		code = open_again(book);
 	if (code == 0)
 		code = store_begin(book->store, true, &book->txn, NULL, &book->why);
 	if (code == 0)

@@ -106,22 +106,34 @@ static bool next_listed(const struct claim *claim, size_t *at, uint64_t *ret_lo,
 	return false;
 }
 
+/* What the lease before had of [lo, hi]. */
+static void choose_former(struct claim *claim, uint64_t lo, uint64_t hi)
+{
+	for (size_t i = 0; claim->before != NULL && i < claim->before->n_spans; i++) {
+		uint64_t first = claim->before->spans[i].first;
+		uint64_t last = first + claim->before->spans[i].count - 1;
+
+		first = first > lo ? first : lo;
+		last = last < hi ? last : hi;
+		if (first <= last)
+			choose_within(claim, first, last);
+	}
+}
+
 static void choose_all(struct claim *claim)
 {
 	uint64_t lo, hi;
 	size_t at = 0;
 
-	if (claim->wish->restricted) {
-		while (next_listed(claim, &at, &lo, &hi))
-			choose_within(claim, lo, hi);
+	if (!claim->wish->restricted) {
+		choose_former(claim, 0, UINT64_MAX);
+		choose_within(claim, 0, UINT64_MAX);
 		return;
 	}
-	for (size_t i = 0; claim->before != NULL && i < claim->before->n_spans; i++) {
-		const struct span *span = &claim->before->spans[i];
-
-		choose_within(claim, span->first, span->first + span->count - 1);
-	}
-	choose_within(claim, 0, UINT64_MAX);
+	while (claim->before != NULL && next_listed(claim, &at, &lo, &hi))
+		choose_former(claim, lo, hi);
+	for (at = 0; next_listed(claim, &at, &lo, &hi);)
+		choose_within(claim, lo, hi);
 }
 
 static void give_back(struct claim *claim)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import unittest
+import xml.etree.ElementTree
 
 from toolbox import BUILD, RASIP, TOP, Case
 
@@ -115,8 +116,9 @@ class Manuals(unittest.TestCase):
     def test_they_are_clean(self):
         for page in MANUALS:
             with self.subTest(page.name):
-                lint = subprocess.run(['mandoc', '-Tlint', '-Wwarning', page], stdout=subprocess.PIPE, text=True,
-                                      stderr=subprocess.DEVNULL, check=False).stdout
+                lint = subprocess.run(['mandoc', '-Tlint', '-Wwarning', page], text=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                      check=False).stdout
                 self.assertEqual([line for line in lint.splitlines()
                                   if 'referenced manual not found' not in line], [])
 
@@ -130,6 +132,17 @@ class Manuals(unittest.TestCase):
     def test_the_build_directory_is_not_shown(self):
         for page in MANUALS:
             self.assertNotIn(str(BUILD), page.read_text(encoding='utf-8'))
+
+
+class Pictures(unittest.TestCase):
+    def test_the_readme_s_pictures_are_there_and_small(self):
+        named = re.findall(r'\]\((man/pictures/[^)]+)\)', (TOP / 'README.md').read_text('utf-8'))
+        found = {f'man/pictures/{path.name}' for path in (TOP / 'man/pictures').iterdir()}
+        self.assertEqual(set(named), found)
+        for name in named:
+            self.assertLess((TOP / name).stat().st_size, 30000, name)
+            root = xml.etree.ElementTree.parse(TOP / name).getroot()
+            self.assertTrue(root.tag.endswith('}svg'), name)
 
 
 if __name__ == '__main__':

@@ -442,6 +442,27 @@ START_TEST(rfc2730_2_2_3_offered_addresses_are_held)
 }
 END_TEST
 
+START_TEST(rfc2730_2_2_3_what_was_offered_is_given)
+{
+	static const char *const lists[] = { NULL, "239.192.0.1+8" };
+
+	for (unsigned int i = 0; i < 2; i++) {
+		struct madcap_message out = message(MADCAP_DISCOVER, 10 + i);
+		char offered[256];
+
+		with_count(&out, 2, 2);
+		if (lists[i] != NULL)
+			with_ranges(&out, lists[i]);
+		ck_assert_int_eq(ask(&out), MADCAP_OFFER);
+		snprintf(offered, sizeof(offered), "%s", got_ranges());
+		request(20 + i, 1); /* somebody else, in between */
+		out.type = MADCAP_REQUEST;
+		ck_assert_int_eq(ask(&out), MADCAP_ACK);
+		ck_assert_str_eq(got_ranges(), offered);
+	}
+}
+END_TEST
+
 START_TEST(rfc2730_2_2_3_held_for_a_while)
 {
 	struct madcap_message discover = message(MADCAP_DISCOVER, 1);
@@ -1550,6 +1571,7 @@ static void add_info(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_3_10_a_list_that_is_too_long_loses_names_not_scopes);
 	tcase_add_test(tcase, rfc2730_2_2_3_offer_tells_lease_and_scope);
 	tcase_add_test(tcase, rfc2730_2_2_3_offered_addresses_are_held);
+	tcase_add_test(tcase, rfc2730_2_2_3_what_was_offered_is_given);
 	tcase_add_test(tcase, rfc2730_2_2_3_held_for_a_while);
 	tcase_add_test(tcase, rfc2730_2_2_3_a_request_to_another_server_ends_the_hold);
 	tcase_add_test(tcase, rfc2730_2_2_3_hold_becomes_lease_and_is_not_timed_out);

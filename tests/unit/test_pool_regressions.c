@@ -318,10 +318,10 @@ START_TEST(events_that_nobody_takes_away_have_a_limit)
 	unsigned int limit;
 
 	fixture_load("pools = ( { name = \"a\"; ranges = (\"10.0.0.0/24\"); } );");
-	for (int i = 0; i < 60; i++)
-		note_many(500);
+	for (int i = 0; i < 1200; i++)
+		note_many(20);
 	limit = history_length();
-	ck_assert_uint_lt(limit, 29000);
+	ck_assert_uint_lt(limit, 23500);
 	note_many(256);
 	ck_assert_uint_eq(history_length(), limit);
 }
