@@ -51,25 +51,6 @@ struct session {
 
 /* ---- log lines ------------------------------------------------------------------------------ */
 
-static const char *how_name(enum pool_how how)
-{
-	switch (how) {
-	case POOL_HOW_NEW:
-		return "new";
-	case POOL_HOW_STICKY:
-		return "sticky";
-	case POOL_HOW_RESERVATION:
-		return "reservation";
-	case POOL_HOW_CANDIDATE:
-		return "candidate";
-	case POOL_HOW_MODULE:
-		return "module";
-	case POOL_HOW_NONE:
-		break;
-	}
-	return "none";
-}
-
 static void log_line(const struct session *session, enum session_level level,
 		     const struct line *line)
 {
@@ -109,7 +90,7 @@ static void log_event(const struct session *session, const struct pool_event *ev
 	case POOL_EVENT_GRANT:
 		line_start(&line, "grant");
 		add_lease(&line, event);
-		line_word(&line, "how", how_name(event->how));
+		line_word(&line, "how", pool_how_name(event->how));
 		break;
 	case POOL_EVENT_RELEASE:
 		line_start(&line, "release");

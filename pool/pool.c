@@ -25,6 +25,25 @@
 #define SCAN_CHEAP 1024
 #define SCAN_INTERVAL_US 1000000
 
+const char *pool_how_name(enum pool_how how)
+{
+	switch (how) {
+	case POOL_HOW_NEW:
+		return "new";
+	case POOL_HOW_STICKY:
+		return "sticky";
+	case POOL_HOW_RESERVATION:
+		return "reservation";
+	case POOL_HOW_CANDIDATE:
+		return "candidate";
+	case POOL_HOW_MODULE:
+		return "module";
+	case POOL_HOW_NONE:
+	default:
+		return "none";
+	}
+}
+
 /* ---- opening -------------------------------------------------------------------------------- */
 
 static int64_t real_boot_us(void *context)

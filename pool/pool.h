@@ -20,8 +20,9 @@
  * pool for a runtime_dir at a time.
  *
  * Blocking. Functions block on the store's writer lock (tens of microseconds a holder, milliseconds
- * after many rests ended at once; a process that was stopped inside a transaction holds up all) and on the disk only in
- * pool_maintain(). No function retries, sleeps or waits for another session.
+ * after many rests ended at once; a process that was stopped inside a transaction holds up all)
+ * and on the disk only in pool_maintain(). No function retries, sleeps or waits for another
+ * session.
  *
  * Addresses in this interface are in network byte order (`addr_be`), times are Unix seconds.
  *
@@ -64,6 +65,9 @@ enum pool_how {
 	POOL_HOW_CANDIDATE,   /* pppd had it already */
 	POOL_HOW_MODULE,      /* a foreign module chose it */
 };
+
+/* In one word, as in the log: "new", "sticky" ... */
+const char *pool_how_name(enum pool_how how);
 
 enum pool_event_kind {
 	POOL_EVENT_GRANT,
@@ -194,7 +198,8 @@ int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct err
 /*
  * The pool whose settings (dns, wins, local) the lease's link gets: the lease's own or, outside all
  * pools (a reservation, a candidate, a module's address), the pool that the user would get an
- * address from: by rasip-pool (`pool_name`, or NULL), or else by the rules. NULL where there is none.
+ * address from: by rasip-pool (`pool_name`, or NULL), or else by the rules. NULL where there is
+ * none.
  */
 const struct config_pool *pool_lease_config(const struct pool *pool, const struct pool_lease *lease,
 					    const char *pool_name);
@@ -312,16 +317,17 @@ struct pool_explanation {
 
 /*
  * What pool_acquire would do now, by the same code, without doing it: ret->code and, where that is
- * not 0, ret->why. Blocks writers for as long as an acquire does, and makes directory and store where
- * they are missing. Returns 0 if there is an explanation, else why there is none.
+ * not 0, ret->why. Blocks writers for as long as an acquire does, and makes directory and store
+ * where they are missing. Returns 0 if there is an explanation, else why there is none.
  */
 int pool_explain(struct pool *pool, const struct pool_request *request,
 		 struct pool_explanation *ret, struct error *why);
 
 /*
  * What the registry has on an address, in whatever state, and whether a live session holds its
- * lock. Both are looked at one after the other: of a session that is just ending, the record may still be
- * active and the lock gone. ret_record's strings live until the next call. POOL_E_NOT_FOUND.
+ * lock. Both are looked at one after the other: of a session that is just ending, the record may
+ * still be active and the lock gone. ret_record's strings live until the next call.
+ * POOL_E_NOT_FOUND.
  */
 int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_record,
 		bool *ret_alive, struct error *why);

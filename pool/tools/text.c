@@ -165,25 +165,6 @@ const char *state_name(enum pool_state state)
 	return "unknown";
 }
 
-const char *how_name(enum pool_how how)
-{
-	switch (how) {
-	case POOL_HOW_NONE:
-		return "none";
-	case POOL_HOW_NEW:
-		return "new";
-	case POOL_HOW_STICKY:
-		return "sticky";
-	case POOL_HOW_RESERVATION:
-		return "reservation";
-	case POOL_HOW_CANDIDATE:
-		return "candidate";
-	case POOL_HOW_MODULE:
-		return "module";
-	}
-	return "unknown";
-}
-
 const char *how_sentence(enum pool_how how)
 {
 	switch (how) {

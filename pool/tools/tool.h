@@ -224,7 +224,6 @@ const char *text_plain(const char *text, const char *empty, char *buf, size_t si
 const char *text_utf8(const char *text, bool oneline, char *buf, size_t size);
 
 const char *state_name(enum pool_state state);
-const char *how_name(enum pool_how how);     /* one word: "sticky" */
 const char *how_sentence(enum pool_how how); /* "the address this user had" */
 
 /* Decimal; buf of at least 21 bytes. Returns buf. */

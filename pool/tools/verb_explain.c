@@ -87,7 +87,7 @@ static json_t *explanation_json(const struct config *config, const struct pool_r
 	json_put(object, "steps", steps);
 	json_put(object, "result", json_text(given ? "given" : "refused"));
 	json_put(object, "address", json_address(given ? explanation->addr_be : 0));
-	json_put(object, "how", given ? json_text(how_name(explanation->how)) : json_null());
+	json_put(object, "how", given ? json_text(pool_how_name(explanation->how)) : json_null());
 	json_put(object, "pool",
 		 given && explanation->config ? json_text(explanation->config->name) : json_null());
 	json_put(object, "why", given ? json_null() : json_text(explanation->why.text));

@@ -47,7 +47,7 @@ static void print_json(const struct past_list *list)
 		line_number(&line, "pid", past.pid);
 		line_time(&line, "granted", past.granted_sec);
 		line_member(&line, "how",
-			    past.kind == POOL_EVENT_GRANT ? how_name(past.how) : NULL);
+			    past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
 		line_member_or_null(&line, "module", past.module);
 		line_member(&line, "detail", event_detail(&past, buf, sizeof(buf)));
 		line_end(&line);
