@@ -136,7 +136,8 @@ bool book_is_shared(const struct book *book);
 /*
  * Replaces the spaces and the distance between leases; leases stay, also those that now lie outside
  * every space. Has to be called once before anything is granted, and not inside a batch.
- * POOL_E_INVALID if spaces overlap, POOL_E_NO_MEMORY; then nothing has changed.
+ * POOL_E_INVALID if spaces overlap, POOL_E_REFUSED if an address of one space is leased in another
+ * scope (which was split, joined or moved), POOL_E_NO_MEMORY; then nothing has changed.
  */
 int book_set_spaces(struct book *book, const struct book_space *spaces, size_t n,
 		    uint32_t extra_sec) __attribute__((warn_unused_result));

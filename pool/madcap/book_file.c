@@ -730,6 +730,38 @@ static bool spaces_are_valid(const struct book_space *spaces, size_t n)
 	return true;
 }
 
+static bool ranges_meet(const struct madcap_address *first, const struct madcap_address *last,
+			const struct book_space *space)
+{
+	return madcap_address_within(first, &space->scope, &space->last) ||
+	       madcap_address_within(&space->scope, first, last);
+}
+
+/*
+ * An address is kept out of other leases by the space of its lease's own scope alone. In a scope that
+ * has been cut out of that one, or laid over it, it would be given a second time.
+ */
+static bool is_in_another_space(const struct lease *lease, const struct book_space *spaces,
+				size_t n)
+{
+	const struct madcap_address *scope = &lease->space->scope;
+
+	for (size_t i = 0; i < lease->n_spans; i++) {
+		const struct span *span = &lease->spans[i];
+		struct madcap_address first, last;
+
+		if (!madcap_address_add(scope, span->first, &first) ||
+		    !madcap_address_add(&first, span->count - 1, &last))
+			continue;
+		for (size_t j = 0; j < n; j++) {
+			if (!madcap_address_equal(&spaces[j].scope, scope) &&
+			    ranges_meet(&first, &last, &spaces[j]))
+				return true;
+		}
+	}
+	return false;
+}
+
 /* A number that a stranger cannot know, below the size. */
 static uint64_t first_cursor(struct file_book *book, const struct space *space, size_t i)
 {
@@ -782,6 +814,10 @@ static int file_book_set_spaces(struct book *base, const struct book_space *spac
 
 	if (book->in_batch || !spaces_are_valid(spaces, n))
 		return POOL_E_INVALID;
+	for (size_t i = 0; i < index->n_leases; i++) {
+		if (is_in_another_space(index->heap[i], spaces, n))
+			return POOL_E_REFUSED;
+	}
 	built = build_spaces(book, spaces, n, &m);
 	if (built == NULL)
 		return POOL_E_NO_MEMORY;

@@ -279,8 +279,10 @@ static struct madcap_verdict decode_options(struct wire_reader *reader,
 
 		if (reader->failed)
 			return ignore("the option list is cut short or has no End");
+		if (code == MADCAP_OPT_END && (size > 0 || !wire_reader_finished(reader)))
+			return ignore("End is not the last option");
 		if (code == MADCAP_OPT_END)
-			break;
+			return first;
 		verdict = decode_option(code, value, message);
 		/* Also the second of two that were malformed stands twice. */
 		if (code < MADCAP_OPT_COUNT_KNOWN && (seen >> code & 1) != 0)
@@ -290,10 +292,6 @@ static struct madcap_verdict decode_options(struct wire_reader *reader,
 		if (first.fault == MADCAP_FINE)
 			first = verdict;
 	}
-	if (!wire_reader_finished(reader) || reader->data[reader->size - 1] != 0 ||
-	    reader->data[reader->size - 2] != 0)
-		return ignore("End is not the last option");
-	return first;
 }
 
 struct madcap_verdict madcap_message_decode(const void *data, size_t size,

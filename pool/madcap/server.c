@@ -85,6 +85,13 @@ static bool clock_is_off(const struct exchange *exchange)
 
 static void carry_out(struct exchange *exchange)
 {
+	/* Before all else: what another server is asked is not ours to refuse (2.2.3). */
+	if (exchange->in.type == MADCAP_REQUEST && server_request_to_other(exchange))
+		return;
+	if (exchange->in.lease_id.size > BOOK_ID_MAX && exchange->in.type == MADCAP_DISCOVER) {
+		answer_ignore(exchange, "the lease identifier is too long");
+		return;
+	}
 	if (exchange->in.lease_id.size > BOOK_ID_MAX) {
 		answer_nak(exchange, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_LEASE_ID,
 			   "the lease identifier is too long");
@@ -195,9 +202,11 @@ int madcap_server_commit(struct madcap_server *server, struct error *error)
 
 	if (code < 0) {
 		server_cache_abort(&server->cache);
+		server_offers_abort(server);
 		server->counters.failed_batches++;
 	} else {
 		server_cache_commit(&server->cache);
+		server_offers_commit(server);
 	}
 	return code;
 }
@@ -291,7 +300,9 @@ int madcap_server_new(struct book *book, const struct madcap_server_config *conf
 		return code;
 	server->book = book;
 	server->max_offers = config->max_offers > 0 ? config->max_offers : MAX_OFFERS;
-	server->offers = calloc(server->max_offers, sizeof(server->offers[0]));
+	/* Twice: a batch that fails gets back what it ended. */
+	server->ring = 2 * server->max_offers;
+	server->offers = calloc(server->ring, sizeof(server->offers[0]));
 	if (server->offers != NULL && server_cache_init(&server->cache, entries, config->seed) == 0)
 		code = server_scopes_set(server, config, error);
 	if (code < 0) {

@@ -37,6 +37,8 @@ struct madcap_server {
 	size_t max_offers;
 	size_t first_offer;
 	size_t n_offers;
+	size_t n_ended; /* in this batch: they stand before the first, for an abort */
+	size_t ring;    /* places in `offers` */
 	struct madcap_counters counters;
 	uint8_t lists[2]
 		     [MADCAP_ANSWER_MAX]; /* scratch for what is sent: ranges or scopes, nesting */
@@ -101,6 +103,10 @@ void answer_lease(struct exchange *exchange, enum madcap_type type, const struct
 void server_getinfo(struct exchange *exchange);  /* server_info.c */
 void server_discover(struct exchange *exchange); /* server_lease.c, as the rest */
 void server_request(struct exchange *exchange);
+
+/* True, and it is dealt with, if a REQUEST names another server. */
+bool server_request_to_other(struct exchange *exchange);
+
 void server_renew(struct exchange *exchange);
 void server_release(struct exchange *exchange);
 
@@ -115,6 +121,10 @@ uint16_t server_blame(const struct exchange *exchange, enum book_lack lack);
 void server_offer_note(struct madcap_server *server, const struct book_lease *lease);
 void server_offers_make_room(struct madcap_server *server, const struct madcap_address *scope,
 			     uint32_t n);
+
+/* After a batch: what it ended stays so, or is held again as the book has it. */
+void server_offers_commit(struct madcap_server *server);
+void server_offers_abort(struct madcap_server *server);
 
 /* Ends at most `max` offers; true if more are due. */
 bool server_offers_end(struct madcap_server *server, size_t max);

@@ -163,8 +163,11 @@ static void grant(struct exchange *exchange, const struct book_wish *wish)
 	answer_lease(exchange, MADCAP_ACK, &lease);
 }
 
-/* A new lease, unless that many addresses need the operator's consent. */
-static void allocate(struct exchange *exchange, bool approved)
+/*
+ * A new lease, unless that many addresses need the operator's consent. That was given to so many as
+ * were asked for at the time (2.13.2: the client asks again with the same options).
+ */
+static void allocate(struct exchange *exchange, const struct book_lease *approved)
 {
 	uint32_t above = exchange->server->config->retry_after_above;
 	struct book_wish wish;
@@ -174,7 +177,13 @@ static void allocate(struct exchange *exchange, bool approved)
 		not_completed(exchange, option, "limits or times exclude it");
 		return;
 	}
-	if (approved || above == 0 || wish.count <= above) {
+	if (approved != NULL && wish.count_min > approved->wanted) {
+		not_completed(exchange, MADCAP_OPT_COUNT, "more than the operator said yes to");
+		return;
+	}
+	if (approved != NULL && wish.count > approved->wanted)
+		wish.count = approved->wanted;
+	if (approved != NULL || above == 0 || wish.count <= above) {
 		grant(exchange, &wish);
 		return;
 	}
@@ -212,46 +221,46 @@ static void request_again(struct exchange *exchange, const struct book_lease *le
 		not_completed(exchange, MADCAP_OPT_COUNT, "the operator said no");
 		break;
 	case BOOK_APPROVED:
-		allocate(exchange, true);
+		allocate(exchange, lease);
 		break;
 	case BOOK_OFFERED:
-		allocate(exchange, false);
+		allocate(exchange, NULL);
 		break;
 	}
 }
 
 /* 2.2.3: another server was chosen, so what is held for the client is free again. */
-static void request_to_other(struct exchange *exchange)
+bool server_request_to_other(struct exchange *exchange)
 {
 	struct book_lease lease;
 
+	if (!madcap_message_has(&exchange->in, MADCAP_OPT_SERVER_ID) || is_ours(exchange))
+		return false;
+	exchange->answer->depends = true;
 	if (book_find(exchange->server->book, exchange->in.lease_id, &lease) == 0 &&
 	    lease.state == BOOK_OFFERED &&
 	    book_release(exchange->server->book, exchange->in.lease_id) < 0) {
 		answer_ignore(exchange, "the lease book failed");
-		return;
+		return true;
 	}
 	if (exchange->multicast)
 		answer_ignore(exchange, "another server was chosen");
 	else
 		answer_nak(exchange, MADCAP_ERR_INVALID_REQUEST, MADCAP_OPT_SERVER_ID,
 			   "meant for another server");
+	return true;
 }
 
 void server_request(struct exchange *exchange)
 {
 	struct book_lease lease;
 
-	if (madcap_message_has(&exchange->in, MADCAP_OPT_SERVER_ID) && !is_ours(exchange)) {
-		request_to_other(exchange);
-		return;
-	}
 	if (!find_scope(exchange))
 		return;
 	if (find_lease(exchange, &lease))
 		request_again(exchange, &lease);
 	else
-		allocate(exchange, false);
+		allocate(exchange, NULL);
 }
 
 /* ---- RENEW and RELEASE ----------------------------------------------------------------------- */

@@ -13,7 +13,7 @@
 
 static struct offer *nth(const struct madcap_server *server, size_t i)
 {
-	return &server->offers[(server->first_offer + i) % server->max_offers];
+	return &server->offers[(server->first_offer + i) % server->ring];
 }
 
 /* The offer may have become a lease, or another offer, in the meantime. */
@@ -26,15 +26,31 @@ static void end_first(struct madcap_server *server)
 	if (book_find(server->book, id, &lease) == 0 && lease.state == BOOK_OFFERED &&
 	    lease.touched_sec == offer->made_sec && book_release(server->book, id) == 0)
 		server->counters.expired++;
-	server->first_offer = (server->first_offer + 1) % server->max_offers;
+	server->first_offer = (server->first_offer + 1) % server->ring;
 	server->n_offers--;
+	server->n_ended++;
+}
+
+void server_offers_commit(struct madcap_server *server)
+{
+	server->n_ended = 0;
+}
+
+void server_offers_abort(struct madcap_server *server)
+{
+	size_t room = server->ring - server->n_offers;
+	size_t n = server->n_ended < room ? server->n_ended : room;
+
+	server->first_offer = (server->first_offer + server->ring - n) % server->ring;
+	server->n_offers += n;
+	server->n_ended = 0;
 }
 
 void server_offer_note(struct madcap_server *server, const struct book_lease *lease)
 {
 	struct offer *offer;
 
-	if (server->n_offers == server->max_offers)
+	while (server->n_offers >= server->max_offers)
 		end_first(server);
 	offer = nth(server, server->n_offers++);
 	offer->until_ms = server->clock.mono_ms + server->config->offer_hold_sec * 1000;
@@ -49,7 +65,8 @@ void server_offers_make_room(struct madcap_server *server, const struct madcap_a
 	struct book_stats stats;
 
 	while (server->n_offers > 0 && book_stats(server->book, scope, &stats) &&
-	       stats.size > SMALL_SCOPE && stats.addresses[BOOK_OFFERED] + n > stats.size / 2)
+	       stats.size > SMALL_SCOPE && stats.addresses[BOOK_OFFERED] > 0 &&
+	       stats.addresses[BOOK_OFFERED] + n > stats.size / 2)
 		end_first(server);
 }
 

@@ -270,6 +270,11 @@ static int tell_book(const struct madcap_server *server, const struct madcap_ser
 	if (code == POOL_E_INVALID) {
 		error_set(error, "two scopes overlap");
 		code = POOL_E_CONFIG;
+	} else if (code == POOL_E_REFUSED) {
+		error_set(error,
+			  "a scope cannot be split, joined or moved while addresses of it are "
+			  "leased: let its leases end, or release them");
+		code = POOL_E_CONFIG;
 	} else if (code < 0) {
 		error_set(error, "out of memory");
 	}

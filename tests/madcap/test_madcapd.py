@@ -490,6 +490,23 @@ class Reload(madcapd.Case):
         self.assert_ack(client.ask(wire.renew(identifier)))
         self.assertEqual(len(self.admin('scopes')), 2)
 
+    def test_scope_with_leases_cannot_be_split(self):
+        server = self.start({'first': '239.192.0.0', 'last': '239.195.255.255'})
+        client = self.client(server)
+        identifier = wire.fresh_id()
+        wanted = wire.ranges(('239.194.0.5', 1))
+        self.assert_ack(client.ask(wire.request('239.192.0.0', wanted, identifier=identifier)))
+        self.write_config({'first': '239.192.0.0', 'last': '239.193.255.255'},
+                          {'first': '239.194.0.0', 'last': '239.195.255.255'})
+        server.send_signal(signal.SIGHUP)
+        server.wait_log('not reloaded')
+        self.assertIn('a scope cannot be split', server.log())
+        self.assert_nak(client.ask(wire.request('239.194.0.0', wanted)), wire.NOT_COMPLETED)
+        self.assert_ack(client.ask(wire.release(identifier)))
+        server.send_signal(signal.SIGHUP)
+        wait_for(lambda: server.log().count('madcapd: reloaded') > 0, 'a reload')
+        self.assert_ack(client.ask(wire.request('239.194.0.0', wanted)))
+
     def test_bad_file_is_refused(self):
         server = self.start()
         client = self.client(server)

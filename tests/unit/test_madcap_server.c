@@ -1461,6 +1461,20 @@ END_TEST
 
 /* ---- batches --------------------------------------------------------------------------------- */
 
+START_TEST(a_request_for_another_server_is_none_of_ours)
+{
+	struct madcap_message out = message(MADCAP_REQUEST, 2);
+
+	world.to = addr("239.195.255.254");
+	out.server_id = addr("192.0.2.99");
+	madcap_message_set(&out, MADCAP_OPT_SERVER_ID);
+	out.current_time = 1000;
+	madcap_message_set(&out, MADCAP_OPT_CURRENT_TIME);
+	ck_assert_int_ne(ask(&out), MADCAP_NAK);
+	ck_assert_uint_eq(world.answer.size, 0);
+}
+END_TEST
+
 START_TEST(failed_commit_takes_everything_back)
 {
 	struct madcap_message out = message(MADCAP_REQUEST, 2);
@@ -1648,6 +1662,7 @@ static void add_operation(TCase *tcase)
 	tcase_add_test(tcase, a_lease_identifier_is_for_one_scope);
 	tcase_add_test(tcase, reload_keeps_leases);
 	tcase_add_test(tcase, configurations_that_are_refused);
+	tcase_add_test(tcase, a_request_for_another_server_is_none_of_ours);
 	tcase_add_test(tcase, failed_commit_takes_everything_back);
 	tcase_add_test(tcase, one_batch_sees_its_own_changes);
 	tcase_add_test(tcase, counters_and_stats);
