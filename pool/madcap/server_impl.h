@@ -9,19 +9,27 @@
 #include "message.h"
 #include "server.h"
 #include "server_cache.h"
+#include "server_rate.h"
 
 /* What was offered, in the order of the offers' ends. */
 struct offer {
 	int64_t until_ms;
 	uint32_t
 		made_sec; /* as the book has it: an older offer of the same identifier is not meant */
+	uint32_t next;    /* place of the next one of its scope; OFFER_NONE */
+	struct madcap_address scope;
 	uint8_t id_size;
 	uint8_t id[BOOK_ID_MAX];
 };
 
+#define OFFER_NONE UINT32_MAX
+
 struct scope_state {
 	const struct madcap_server_scope *config;
 	struct madcap_address group;
+	/* Places of its offers; OFFER_NONE. Those before the first have made room for others. */
+	uint32_t first_offer;
+	uint32_t last_offer;
 };
 
 struct madcap_server {
@@ -33,6 +41,7 @@ struct madcap_server {
 	uint8_t *nests; /* [inner * n_scopes + outer] */
 	struct madcap_clock clock;
 	struct server_cache cache;
+	struct server_rate getinfo_rate;
 	struct offer *offers; /* a ring */
 	size_t max_offers;
 	size_t first_offer;
@@ -121,6 +130,9 @@ uint16_t server_blame(const struct exchange *exchange, enum book_lack lack);
 void server_offer_note(struct madcap_server *server, const struct book_lease *lease);
 void server_offers_make_room(struct madcap_server *server, const struct madcap_address *scope,
 			     uint32_t n);
+
+/* After the scopes have changed. */
+void server_offers_sort(struct madcap_server *server);
 
 /* After a batch: what it ended stays so, or is held again as the book has it. */
 void server_offers_commit(struct madcap_server *server);

@@ -164,9 +164,32 @@ static void grant(struct exchange *exchange, const struct book_wish *wish)
 }
 
 /*
- * A new lease, unless that many addresses need the operator's consent. That was given to so many as
- * were asked for at the time (2.13.2: the client asks again with the same options).
+ * The operator's consent was given to so many addresses for so long as were asked for at the time
+ * (2.13.2: the client asks again with the same options). False, and the answer is on its way, if the
+ * wish is for more.
  */
+static bool keep_to_consent(struct exchange *exchange, const struct book_lease *approved,
+			    struct book_wish *wish)
+{
+	bool for_so_long = wish->lease_sec <= approved->wanted_lease ||
+			   !madcap_message_has(&exchange->in, MADCAP_OPT_MIN_LEASE_TIME) ||
+			   wish->lease_min_sec <= approved->wanted_lease;
+
+	if (wish->count_min > approved->wanted || !for_so_long) {
+		not_completed(exchange, for_so_long ? MADCAP_OPT_COUNT : MADCAP_OPT_MIN_LEASE_TIME,
+			      "more than the operator said yes to");
+		return false;
+	}
+	if (wish->count > approved->wanted)
+		wish->count = approved->wanted;
+	if (wish->lease_sec > approved->wanted_lease)
+		wish->lease_sec = approved->wanted_lease;
+	if (wish->lease_min_sec > wish->lease_sec)
+		wish->lease_min_sec = wish->lease_sec;
+	return true;
+}
+
+/* A new lease, unless that many addresses need the operator's consent. */
 static void allocate(struct exchange *exchange, const struct book_lease *approved)
 {
 	uint32_t above = exchange->server->config->retry_after_above;
@@ -177,12 +200,8 @@ static void allocate(struct exchange *exchange, const struct book_lease *approve
 		not_completed(exchange, option, "limits or times exclude it");
 		return;
 	}
-	if (approved != NULL && wish.count_min > approved->wanted) {
-		not_completed(exchange, MADCAP_OPT_COUNT, "more than the operator said yes to");
+	if (approved != NULL && !keep_to_consent(exchange, approved, &wish))
 		return;
-	}
-	if (approved != NULL && wish.count > approved->wanted)
-		wish.count = approved->wanted;
 	if (approved != NULL || above == 0 || wish.count <= above) {
 		grant(exchange, &wish);
 		return;

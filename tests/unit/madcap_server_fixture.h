@@ -6,6 +6,9 @@
 #ifndef RASIP_TESTS_MADCAP_SERVER_FIXTURE_H
 #define RASIP_TESTS_MADCAP_SERVER_FIXTURE_H
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "madcap_fixture.h"
 
 static inline struct madcap_message getinfo(const char *codes)
@@ -95,6 +98,31 @@ static inline void request_at(unsigned int lease, int64_t start, int64_t lease_t
 	if (latest > 0)
 		with_latest(&out, latest);
 	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+}
+
+/* One message of a batch that is open already. */
+static inline void step(const struct madcap_message *message, struct madcap_answer *ret)
+{
+	struct madcap_input input;
+
+	ck_assert(madcap_message_encode(message, world.sent, sizeof(world.sent), &world.sent_size));
+	input = input_of(world.sent, world.sent_size);
+	madcap_server_step(world.server, &input, ret);
+}
+
+/* Ends the batch with a disk that takes nothing; something in it has to be written. */
+static inline void fail_commit(void)
+{
+	struct rlimit none, before;
+	struct error error;
+
+	signal(SIGXFSZ, SIG_IGN);
+	ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = before;
+	none.rlim_cur = 1;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
+	ck_assert_int_lt(madcap_server_commit(world.server, &error), 0);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
 }
 
 /* Runs the tests that `add` adds, each with a server of its own; main()'s exit status. */

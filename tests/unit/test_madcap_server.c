@@ -276,6 +276,36 @@ START_TEST(failed_commit_takes_everything_back)
 }
 END_TEST
 
+/* What was committed before stays true, whatever becomes of the batch of a retransmission. */
+START_TEST(rfc2730_2_1_4_the_same_answer_again_from_a_batch_that_fails)
+{
+	struct madcap_message out = message(MADCAP_REQUEST, 1);
+	struct madcap_message other = message(MADCAP_REQUEST, 2);
+	struct madcap_answer first, failed;
+	struct madcap_input input;
+	struct error error;
+
+	out.xid = 55;
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	first = world.answer;
+	other.xid = 56;
+	other.family = out.family;
+	ck_assert_int_eq(madcap_server_begin(world.server, &world.clock, &error), 0);
+	step(&other, &failed);
+	step(&other, &failed); /* its own comes again as well */
+	ck_assert(failed.depends);
+	step(&out, &world.answer);
+	ck_assert_uint_eq(world.answer.size, first.size);
+	fail_commit();
+	input = input_of(world.sent, world.sent_size);
+	madcap_server_fail(world.server, &input, &world.answer);
+	ck_assert_uint_eq(world.answer.size, first.size);
+	ck_assert_mem_eq(world.answer.data, first.data, first.size);
+	madcap_server_fail(world.server, &input, &failed);
+	ck_assert_uint_eq(failed.data[1], MADCAP_NAK);
+}
+END_TEST
+
 START_TEST(one_batch_sees_its_own_changes)
 {
 	struct madcap_message out[4];
@@ -352,6 +382,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, request_again_after_a_restart_gets_its_lease_again);
 	tcase_add_test(tcase, a_request_for_another_server_is_none_of_ours);
 	tcase_add_test(tcase, failed_commit_takes_everything_back);
+	tcase_add_test(tcase, rfc2730_2_1_4_the_same_answer_again_from_a_batch_that_fails);
 	tcase_add_test(tcase, one_batch_sees_its_own_changes);
 	tcase_add_test(tcase, counters_and_stats);
 }

@@ -92,19 +92,74 @@ START_TEST(rfc2730_2_11_getinfo_on_the_local_group_only)
 }
 END_TEST
 
-START_TEST(rfc2730_3_10_a_list_that_is_too_long_loses_names_not_scopes)
+static void many_names(unsigned int n)
 {
 	static struct madcap_zone_name names[200];
 	static char text[256];
-	struct madcap_message out = getinfo("9");
 
 	memset(text, 'x', sizeof(text) - 1);
-	for (size_t i = 0; i < 200; i++)
+	for (size_t i = 0; i < n; i++)
 		names[i] = (struct madcap_zone_name){ "en", text, i == 7 };
 	close_server();
 	world.scope[0].names = names;
-	world.scope[0].n_names = 200;
+	world.scope[0].n_names = n;
 	open_server();
+}
+
+/* How many of `n` questions from the client are answered. */
+static unsigned int answered(const struct madcap_message *question, unsigned int n)
+{
+	unsigned int found = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		found += ask(question) == MADCAP_ACK;
+	return found;
+}
+
+/* Whoever forges his address should not be able to have somebody flooded with what he did not ask
+ * for; and whoever asks again is answered. */
+START_TEST(rfc2730_4_long_answers_to_one_address_are_few)
+{
+	struct madcap_message out = getinfo("9");
+
+	world.config.getinfo_rate = 10;
+	many_names(4);
+	ck_assert_uint_eq(answered(&out, 100), 20); /* two seconds' worth at once */
+	ck_assert_uint_eq(madcap_server_counters(world.server)->getinfo_limited, 80);
+	ck_assert_uint_eq(madcap_server_counters(world.server)->acks, 20);
+	pass_time(1);
+	ck_assert_uint_eq(answered(&out, 100), 10);
+	for (int second = 0; second < 10; second++) { /* as many as it is for are never short */
+		pass_time(1);
+		ck_assert_uint_eq(answered(&out, 10), 10);
+	}
+	world.client.port++;
+	ck_assert_uint_eq(answered(&out, 100), 0);
+	world.client.address = addr("192.0.2.78");
+	ck_assert_uint_eq(answered(&out, 100), 20); /* others do not pay for it */
+	pass_time(3600);
+	ck_assert_uint_eq(answered(&out, 100), 20);
+}
+END_TEST
+
+START_TEST(short_answers_are_not_limited)
+{
+	struct madcap_message out = getinfo("9bc");
+
+	world.config.getinfo_rate = 10;
+	restart();
+	ck_assert_uint_eq(answered(&out, 200), 200);
+	world.config.getinfo_rate = 0; /* no limit */
+	many_names(4);
+	ck_assert_uint_eq(answered(&out, 200), 200);
+}
+END_TEST
+
+START_TEST(rfc2730_3_10_a_list_that_is_too_long_loses_names_not_scopes)
+{
+	struct madcap_message out = getinfo("9");
+
+	many_names(200);
 	ck_assert_int_eq(ask(&out), MADCAP_ACK);
 	ck_assert_str_eq(got_scopes(), ORGANISATION " en*");
 }
@@ -117,6 +172,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_3_10_smaller_scopes_come_first);
 	tcase_add_test(tcase, rfc2907_3_3_nesting_state_with_the_scope_list);
 	tcase_add_test(tcase, rfc2730_2_11_getinfo_on_the_local_group_only);
+	tcase_add_test(tcase, rfc2730_4_long_answers_to_one_address_are_few);
+	tcase_add_test(tcase, short_answers_are_not_limited);
 	tcase_add_test(tcase, rfc2730_3_10_a_list_that_is_too_long_loses_names_not_scopes);
 }
 

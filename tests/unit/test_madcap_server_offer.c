@@ -156,6 +156,105 @@ START_TEST(offers_leave_half_of_a_large_scope)
 }
 END_TEST
 
+static void discover(unsigned int lease, const char *scope, unsigned int n)
+{
+	struct madcap_message out = message(MADCAP_DISCOVER, lease);
+
+	out.scope = addr(scope);
+	with_count(&out, n, n);
+	ck_assert_int_eq(ask(&out), MADCAP_OFFER);
+}
+
+static bool is_held(unsigned int lease)
+{
+	struct book_lease found;
+
+	return book_find(world.book, id(lease), &found) == 0 && found.state == BOOK_OFFERED;
+}
+
+/* Two scopes: 239.192.0.0 with ten addresses, 239.193.0.0 with 129. */
+static void two_scopes(void)
+{
+	world.scope[0].last = addr("239.192.0.255");
+	world.scope[1] = world.scope[0];
+	world.scope[1].first = addr("239.193.0.0");
+	world.scope[1].last = addr("239.193.0.129");
+	world.scope[1].n_allocate = 0;
+	world.config.n_scopes = 2;
+	restart();
+}
+
+START_TEST(offers_of_other_scopes_stay_when_one_makes_room)
+{
+	two_scopes();
+	discover(1, "239.192.0.0", 3);
+	discover(2, "239.193.0.0", 10);
+	for (unsigned int i = 10; i < 30; i++)
+		discover(i, "239.193.0.0", 10);
+	ck_assert(is_held(1));
+	ck_assert(!is_held(2)); /* the oldest of its own scope has given way */
+	ck_assert(is_held(29));
+	pass_time(61);
+	tick();
+	ck_assert(!is_held(1));
+	ck_assert(!is_held(29));
+}
+END_TEST
+
+START_TEST(offers_give_way_after_a_reload_too)
+{
+	struct madcap_server_config other = world.config;
+	struct madcap_server_scope turned[2];
+	struct error error;
+
+	two_scopes();
+	discover(1, "239.192.0.0", 3);
+	discover(2, "239.193.0.0", 30);
+	turned[0] = world.scope[1];
+	turned[1] = world.scope[0];
+	other = world.config;
+	other.scopes = turned;
+	ck_assert_int_eq(madcap_server_configure(world.server, &other, &error), 0);
+	discover(3, "239.193.0.0", 30);
+	discover(4, "239.193.0.0", 30);
+	ck_assert(is_held(1));
+	ck_assert(!is_held(2));
+	ck_assert(is_held(3));
+	ck_assert_int_eq(madcap_server_configure(world.server, &world.config, &error), 0);
+}
+END_TEST
+
+/* Room that was made for an offer is not made if its batch fails. */
+START_TEST(offers_that_gave_way_come_back_when_the_batch_fails)
+{
+	struct madcap_message messages[2] = { message(MADCAP_DISCOVER, 4),
+					      message(MADCAP_REQUEST, 5) };
+	struct error error;
+
+	two_scopes();
+	discover(1, "239.193.0.0", 30);
+	discover(2, "239.193.0.0", 30);
+	ck_assert_int_eq(madcap_server_begin(world.server, &world.clock, &error), 0);
+	for (int i = 0; i < 2; i++) {
+		messages[i].scope = addr("239.193.0.0");
+		messages[i].xid = 77;
+		with_count(&messages[i], 30, 30);
+		step(&messages[i], &world.answer);
+		ck_assert_uint_gt(world.answer.size, 0);
+	}
+	ck_assert(!is_held(1));
+	fail_commit();
+	ck_assert(is_held(1));
+	discover(3, "239.193.0.0", 30);
+	ck_assert(!is_held(1)); /* and gives way again, as the oldest */
+	ck_assert(is_held(2));
+	pass_time(61);
+	tick();
+	ck_assert(!is_held(2));
+	ck_assert(!is_held(3));
+}
+END_TEST
+
 START_TEST(rfc2730_2_11_scopes_that_the_group_does_not_belong_to)
 {
 	struct madcap_message out = message(MADCAP_DISCOVER, 1);
@@ -206,6 +305,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_2_2_2_what_cannot_be_met_gets_no_offer);
 	tcase_add_test(tcase, rfc2730_2_2_2_offers_are_bounded);
 	tcase_add_test(tcase, offers_leave_half_of_a_large_scope);
+	tcase_add_test(tcase, offers_of_other_scopes_stay_when_one_makes_room);
+	tcase_add_test(tcase, offers_give_way_after_a_reload_too);
+	tcase_add_test(tcase, offers_that_gave_way_come_back_when_the_batch_fails);
 	tcase_add_test(tcase, rfc2730_2_11_scopes_that_the_group_does_not_belong_to);
 	tcase_add_test(tcase, rfc2730_2_10_server_groups);
 }

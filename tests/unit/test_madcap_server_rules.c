@@ -120,6 +120,25 @@ START_TEST(rfc2730_2_13_2_come_back_later_until_approved)
 }
 END_TEST
 
+/* The operator has seen how many addresses, and for how long. */
+START_TEST(rfc2730_2_13_2_approved_for_so_long)
+{
+	struct madcap_message out = large(1);
+
+	with_operator();
+	with_number(&out, MADCAP_OPT_LEASE_TIME, 600);
+	assert_later(&out);
+	decide(1, madcap_server_approve);
+	with_number(&out, MADCAP_OPT_LEASE_TIME, 86400);
+	with_number(&out, MADCAP_OPT_MIN_LEASE_TIME, 601);
+	ASSERT_NAK(&out, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_MIN_LEASE_TIME);
+	with_number(&out, MADCAP_OPT_MIN_LEASE_TIME, 60);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_eq(world.got.lease_time, 600);
+	ck_assert_uint_eq(madcap_ranges_total(&world.got), 6);
+}
+END_TEST
+
 START_TEST(rfc2730_2_13_2_denied)
 {
 	struct madcap_message out = large(1);
@@ -289,6 +308,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_2_13_3_shared_lease_identifier);
 	tcase_add_test(tcase, rfc2730_2_13_2_retry_after_is_not_the_clients_choice);
 	tcase_add_test(tcase, rfc2730_2_13_2_come_back_later_until_approved);
+	tcase_add_test(tcase, rfc2730_2_13_2_approved_for_so_long);
 	tcase_add_test(tcase, rfc2730_2_13_2_denied);
 	tcase_add_test(tcase, rfc2730_2_13_2_renew_while_pending_is_invalid);
 	tcase_add_test(tcase, rfc2730_2_13_2_release_ends_a_pending_lease);
