@@ -177,6 +177,34 @@ static void copy_ranges(struct madcap_lease *lease, const struct madcap_grant *g
 	}
 }
 
+/*
+ * Who was sent a REQUEST and did not answer may have granted it all the same. Nothing that we keep
+ * may have this identifier at those servers.
+ */
+static void release_at_silent(struct madcap *m, const struct madcap_query *query)
+{
+	struct madcap_endpoint silent[MADCAP_CLIENT_SERVERS_MAX];
+	size_t n = madcap_client_n_silent(&m->client);
+
+	for (size_t i = 0; i < n; i++)
+		silent[i] = *madcap_client_silent(&m->client, i);
+	for (size_t i = 0; i < n; i++)
+		release_unheard(m, query, &silent[i]);
+}
+
+/* After a success the identifier is the lease's. Where servers share their leases (2.13.1), the one
+ * that a silent server may have is the very same. */
+static void release_doubles(struct madcap *m, const struct madcap_query *query)
+{
+	struct madcap_grant grant;
+
+	if (madcap_client_n_silent(&m->client) == 0 || madcap_client_grant(&m->client, &grant) != 0)
+		return;
+	if (!grant.mobile)
+		release_at_silent(m, query);
+	madcap_grant_done(&grant);
+}
+
 static int take_grant(struct madcap *m, const struct madcap_client_id *id, int ttl,
 		      struct madcap_lease **ret)
 {
@@ -228,8 +256,8 @@ static int try_once(struct madcap *m, struct madcap_query *query,
 		code = exchange(m, query, servers);
 	if (code == MADCAP_E_PENDING)
 		withdraw(m, query);
-	else if (code == MADCAP_E_TIMED_OUT && servers->n == 1)
-		release_unheard(m, query, &servers->server[0]);
+	else if (code != 0)
+		release_at_silent(m, query);
 	return code;
 }
 
@@ -348,6 +376,8 @@ static int request(struct madcap *m, const struct madcap_wish *wish, struct madc
 	if (servers.n > 0)
 		return ask_in_order(m, query, &servers);
 	find_group(m, wish, query, &servers);
+	/* To learn whether servers share their leases: release_doubles(). */
+	query->requested[query->n_requested++] = MADCAP_FEATURE_SERVER_MOBILITY;
 	return try_once(m, query, &servers);
 }
 
@@ -371,7 +401,11 @@ int madcap_request(struct madcap *m, const struct madcap_wish *wish, struct madc
 		return code != 0 ? code : local_request(m, &query, ttl, ret);
 	}
 	code = request(m, wish, &query);
-	return code != 0 ? code : take_grant(m, &query.id, ttl, ret);
+	if (code == 0) {
+		code = take_grant(m, &query.id, ttl, ret);
+		release_doubles(m, &query);
+	}
+	return code;
 }
 
 /* ---- renewal and release --------------------------------------------------------------------- */

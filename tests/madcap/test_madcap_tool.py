@@ -348,6 +348,48 @@ class Multicast(Case):
         found = json.loads(self.assert_done(run('scopes', '--json', *group)))
         self.assertEqual([scope['scope'] for scope in found], [SCOPE, SCOPE])
 
+    def forgetful(self, extra=lambda message: ()):
+        """192.0.2.1 offers most, and its ACKs are lost; 192.0.2.2 does as it says."""
+        def answer(message):
+            if message.kind == wire.DISCOVER:
+                return [fake.reply(message, wire.OFFER, wire.lease_time(lease), wire.scope(SCOPE),
+                                   server=server)
+                        for server, lease in (('192.0.2.1', 3600), ('192.0.2.2', 600))]
+            if message.kind == wire.REQUEST and message.server == '192.0.2.2':
+                return grant(message, server='192.0.2.2', extra=extra(message))
+            return None
+        return answer
+
+    def assert_released(self, server, times=1):
+        madcapd.wait_for(lambda: server.kinds().count('RELEASE') == times, 'the releases')
+        self.assertEqual(len({message.get(wire.LEASE_ID) for message in server.seen}), 1)
+
+    def test_a_lease_whose_ack_was_lost_is_released(self):
+        server, group = self.join(self.forgetful())
+        lease = json.loads(self.assert_done(run('request', '--scope', SCOPE, '--json', *group)))
+        self.assertEqual(lease['addresses'], ['239.192.0.7'])
+        self.assertIn('192.0.2.1', [message.server for message in server.seen])
+        self.assert_released(server)
+
+    def test_a_lease_whose_ack_was_lost_is_released_when_nobody_else_grants_one(self):
+        def answer(message):
+            return self.offer(message) if message.kind == wire.DISCOVER else None
+
+        server, group = self.join(answer)
+        self.assert_fails(run('request', '--scope', SCOPE, *group), 'no server has answered')
+        self.assert_released(server, 3)  # each of the three had offered one
+
+    def test_rfc_2_13_1_a_lease_that_servers_share_is_not_released_at_the_silent_one(self):
+        """It would be the one that the other has told of."""
+        server, group = self.join(self.forgetful(
+            lambda message: (wire.features([wire.MOBILITY], [], [wire.MOBILITY]),)))
+        self.assert_done(run('request', '--scope', SCOPE, *group))
+        self.assertEqual(server.seen[0].features[1:], ([wire.MOBILITY], []))
+        with wire.Client('127.0.0.1', server.port) as client:
+            client.send(wire.renew(wire.fresh_id()))  # behind whatever has been sent
+        madcapd.wait_for(lambda: 'RENEW' in server.kinds(), 'the last datagram')
+        self.assertNotIn('RELEASE', server.kinds())
+
     def test_rfc_2_11_never_the_global_scopes_group(self):
         self.assert_fails(run('scopes', '--group', '238.255.255.254'), 'global scope', 2)
 
