@@ -647,41 +647,6 @@ class Discovery(madcapd.Case):
         self.assertEqual(done.returncode, 1)
         self.assertIn('no server has answered at group 239.195.255.254', done.stderr)
 
-    def netem(self, place):
-        done = subprocess.run([*self.network.wrap(place), 'tc', 'qdisc', 'add', 'dev', 'eth0',
-                               'root', 'netem', 'delay', '20ms', '20ms', 'loss', '20%',
-                               'duplicate', '10%', 'reorder', '25%'], capture_output=True,
-                              check=False)
-        if done.returncode != 0:
-            self.skipTest('tc netem is not there: ' + done.stderr.decode().strip())
-
-    def test_netem_loss_duplicates_and_reordering(self):
-        self.start_in('one', '239.192.0.0-239.192.0.255')
-        for place in ('one', 'two', 'client'):
-            self.netem(place)
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            results = list(pool.map(self.netem_storm, ('two', 'client')))
-        held = [address for each in results for address in each]
-        self.assertEqual(len(held), len(set(held)))
-        self.assertEqual(len(self.admin_answer(
-            'leases', state_dir=self.directory / 'one')['result']), len(held))
-
-    def netem_storm(self, place):
-        wrap = self.network.wrap(place)
-        settings = ('--timeout', '30s', '--tries', '60')
-        held = []
-        for i in range(10):
-            path = self.directory / f'{place}-{i}'
-            lease = json.loads(self.assert_done(run(
-                'request', '--scope', SCOPE, '--server', '192.0.2.1', '--save', path, '--json',
-                *settings, wrap=wrap)))
-            self.assert_done(run('renew', path, *settings, wrap=wrap))
-            if i % 2:
-                self.assert_done(run('release', path, *settings, wrap=wrap))
-            else:
-                held += lease['addresses']
-        return held
-
 
 if __name__ == '__main__':
     unittest.main()
