@@ -22,7 +22,7 @@ ORG_GROUP = '239.195.255.254'
 # of 0 to 40 ms makes that many of them overtake each other.
 NETEM = ('delay', '20ms', '20ms', 'loss', '20%', 'duplicate', '10%')
 PATIENT = ('--timeout', '20s', '--tries', '16')
-WORKERS, LIVES = 4, 7
+WORKERS, LIVES = 4, 5
 UNKNOWN = 'Lease Identifier Not Recognized'
 
 
@@ -202,7 +202,7 @@ class Storm:
         with concurrent.futures.ThreadPoolExecutor(2 * WORKERS) as pool:
             work = [pool.submit(self.worker, number)
                     for number in range(2 * WORKERS)]
-            while self._book.operations < 8 * WORKERS:
+            while self._book.operations < 6 * WORKERS:
                 time.sleep(0.05)
             self._killed.append(time.monotonic())
             server.kill()
@@ -224,7 +224,7 @@ def madcap_netem(world):
     """Two hosts, a fifth lost, doubles, overtaking, a SIGKILL: all is right."""
     network = Network('server', 'one', 'two')
     server = Server(network.wrap('server'),
-                    [dict(ORG, allocate=['239.192.0.1-239.192.0.80'])],
+                    [dict(ORG, allocate=['239.192.0.1-239.192.0.48'])],
                     interfaces=['eth0'], extra_allocation_time='0s')
     for number, name in ((2, 'one'), (3, 'two')):
         impair(network, name, number, *NETEM)
