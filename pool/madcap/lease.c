@@ -314,52 +314,6 @@ static int ask_in_order(struct madcap *m, struct madcap_query *query,
 
 /* ---- where to ask ---------------------------------------------------------------------------- */
 
-/* A scope's last address from the servers of the default group; a third of the time at most. */
-static bool learn_last(struct madcap *m, const struct madcap_query *query,
-		       struct madcap_servers *servers, struct madcap_address *ret_last)
-{
-	struct madcap_query ask = { .operation = MADCAP_GET_SCOPES, .family = query->family };
-	struct madcap_servers local = *servers;
-	struct madcap_scopes *scopes = NULL;
-	int64_t total_ms = servers->total_ms != 0 ? servers->total_ms : MADCAP_CLIENT_TOTAL_MS;
-	bool found = false;
-
-	local.total_ms = total_ms / 3;
-	servers->total_ms = total_ms - local.total_ms;
-	if (make_id(m, &ask) != 0 || exchange(m, &ask, &local) != 0 ||
-	    scopes_from_answers(m, &scopes) != 0)
-		return false;
-	for (size_t i = 0; i < scopes->n && !found; i++)
-		if (madcap_address_equal(&scopes->scopes[i].first, &query->scope)) {
-			*ret_last = scopes->scopes[i].last;
-			found = true;
-		}
-	madcap_scopes_free(&scopes);
-	return found;
-}
-
-/* Discovery: the scope's own server group, where that can be known, else the local one (2.10). */
-static void find_group(struct madcap *m, const struct madcap_wish *wish,
-		       const struct madcap_query *query, struct madcap_servers *servers)
-{
-	struct madcap_address last, group;
-
-	servers->group = m->group;
-	if (servers->group.address.family != 0)
-		return;
-	servers->group.address = madcap_local_group(query->family);
-	servers->group.port = MADCAP_PORT;
-	if (!madcap_client_is_group(&query->scope))
-		return; /* the global scope's group is not for us (2.11) */
-	if (wish->scope != NULL)
-		last = wish->scope->last;
-	else if (!well_known_last(&query->scope, &last) && !learn_last(m, query, servers, &last))
-		return;
-	group = madcap_server_group(&last);
-	if (madcap_client_is_group(&group))
-		servers->group.address = group;
-}
-
 static int request(struct madcap *m, const struct madcap_wish *wish, struct madcap_query *query)
 {
 	struct madcap_servers servers = { .total_ms = m->timeout_ms, .tries = m->tries };
@@ -375,7 +329,7 @@ static int request(struct madcap *m, const struct madcap_wish *wish, struct madc
 	}
 	if (servers.n > 0)
 		return ask_in_order(m, query, &servers);
-	find_group(m, wish, query, &servers);
+	server_group(m, query->family, &servers);
 	/* To learn whether servers share their leases: release_doubles(). */
 	query->requested[query->n_requested++] = MADCAP_FEATURE_SERVER_MOBILITY;
 	return try_once(m, query, &servers);

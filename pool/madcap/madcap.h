@@ -118,8 +118,7 @@ void madcap_free(struct madcap **m);
  *                        any, servers are found by multicast. At most 16.
  * madcap_set_interface   The interface for multicast, by name; NULL: the system's choice.
  * madcap_set_group       The server group that multicasts go to, "ADDRESS" or "ADDRESS:PORT". NULL,
- *                        the default: that of IPv4 Local Scope or IPv6's SCOP 3, and for requests
- *                        that of the scope itself.
+ *                        the default: that of IPv4 Local Scope or IPv6's SCOP 3.
  * madcap_set_family      AF_INET (the default) or AF_INET6: which servers are found by multicast,
  *                        and of which family the scopes are that madcap_scopes_get asks for.
  * madcap_set_language    RFC 1766 tag: one name for each scope, in that language if there is one.

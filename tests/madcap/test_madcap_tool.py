@@ -641,11 +641,13 @@ class Discovery(madcapd.Case):
                          ['192.0.2.1:2535', '192.0.2.2:2535'])
         self.assertEqual({scope['interface'] for scope in scopes}, {'eth0'})
 
-    def test_nobody_there(self):
-        done = run('request', '--scope', SCOPE, '--timeout', '1s',
-                   wrap=self.network.wrap('client'))
-        self.assertEqual(done.returncode, 1)
-        self.assertIn('no server has answered at group 239.195.255.254', done.stderr)
+    def test_rfc_2_10_and_2_11_the_local_scopes_group_whatever_the_scope(self):
+        for scope, group in ((SCOPE, '239.255.255.254'), ('224.0.1.0', '239.255.255.254'),
+                             ('ff15::', '[ff03:ffff:ffff:ffff:ffff:ffff:ffff:fffe]')):
+            done = run('request', '--scope', scope, '--timeout', '1s',
+                       wrap=self.network.wrap('client'))
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f'no server has answered at group {group}', done.stderr)
 
 
 if __name__ == '__main__':
