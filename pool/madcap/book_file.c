@@ -929,6 +929,11 @@ int book_open(const struct book_options *options, struct book **ret, struct erro
 		code = open_store(book, error);
 	if (code == 0)
 		code = load(book, true, &book->batch, error);
+	/* What has been read is in memory, and need not be there a second time as the file's pages. */
+	if (code == 0) {
+		store_close(&book->store);
+		code = open_store(book, error);
+	}
 	if (code < 0) {
 		file_book_close(&book->base);
 		return code;
