@@ -17,7 +17,9 @@
 /* Sorts before every other key: all of ours begin with a letter. */
 static const char META_KEY[] = "\001rasip";
 #define META_SIZE_MAX 64
-#define READERS_MAX 126     /* LMDB's default, by which it sizes its lock file: */
+#define FREE_DBI 0      /* where LMDB keeps the pages that can be used again; its own name for it */
+#define FIRST_PAGE 2    /* behind the two that say where the trees begin */
+#define READERS_MAX 126 /* LMDB's default, by which it sizes its lock file: */
 #define LOCK_FILE_SIZE 8192 /* a header and a cache line for each of them */
 
 struct store {
@@ -485,6 +487,53 @@ int store_seek_before(struct store_txn *txn, struct store_bytes key, struct stor
 int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_bytes *ret_value)
 {
 	return move_cursor(txn, (MDB_val){ 0, NULL }, MDB_NEXT, ret_key, ret_value);
+}
+
+/* Its pages as LMDB lists them: how many, and their numbers, the largest first. */
+static bool is_list_of_pages(const MDB_val *value, size_t last_page)
+{
+	size_t n, before = last_page + 1, page;
+
+	if (value->mv_size < sizeof(n))
+		return false;
+	memcpy(&n, value->mv_data, sizeof(n));
+	if (n != value->mv_size / sizeof(n) - 1 || value->mv_size % sizeof(n) != 0)
+		return false;
+	for (size_t i = 1; i <= n; i++) {
+		memcpy(&page, (const char *)value->mv_data + i * sizeof(page), sizeof(page));
+		if (page < FIRST_PAGE || page >= before)
+			return false;
+		before = page;
+	}
+	return true;
+}
+
+static int read_tree(struct store_txn *txn, MDB_dbi dbi, size_t last_page)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_val key, value;
+	int rc = mdb_cursor_open(txn->txn, dbi, &cursor);
+
+	while (rc == 0) {
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		if (rc == 0 && dbi == FREE_DBI && !is_list_of_pages(&value, last_page))
+			rc = MDB_CORRUPTED;
+	}
+	if (cursor != NULL)
+		mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int store_read_all(struct store_txn *txn)
+{
+	MDB_envinfo info;
+	int rc = mdb_env_info(txn->store->env, &info);
+
+	if (rc == 0)
+		rc = read_tree(txn, FREE_DBI, info.me_last_pgno);
+	if (rc == 0)
+		rc = read_tree(txn, txn->store->dbi, info.me_last_pgno);
+	return finish(txn, rc);
 }
 
 const char *store_txn_problem(const struct store_txn *txn)

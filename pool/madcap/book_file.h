@@ -5,7 +5,9 @@
  *
  * Records have numbers that only grow, so leases that are made together lie together, and a batch
  * of new ones writes few pages. Each commit also writes a batch number: after a commit of which
- * nobody knows whether it reached the disk, the file is opened again and the number tells.
+ * nobody knows whether it reached the disk, the file is opened again and the number tells. With it
+ * stand how many records there are and the sum of their hashes, so that a book that has lost or
+ * changed one is seen to be damaged, and no address is given away that is somebody's.
  *
  * While a batch is open every change of the indexes is noted, and taken back if the batch fails.
  */
@@ -25,6 +27,14 @@ struct change {
 	struct booker times;          /* edited: as it was */
 	uint32_t touched_sec;
 	uint8_t state;
+	uint64_t sum; /* of the record as it was */
+};
+
+/* The whole of the book, as it stands beside the leases. */
+struct book_total {
+	uint64_t batch; /* number of the last one */
+	uint64_t n_records;
+	uint64_t sum; /* of the records' hashes */
 };
 
 struct file_book {
@@ -45,7 +55,8 @@ struct file_book {
 	uint32_t extra_sec;
 	uint64_t seed;
 	uint64_t last_serial;
-	uint64_t batch; /* the last one on disk */
+	struct book_total total;   /* with the open batch's changes, under the last one's number */
+	struct book_total on_disk; /* as the last batch has left it */
 	struct change *changes;
 	size_t n_changes;
 	size_t changes_size;
@@ -80,6 +91,11 @@ int file_book_grant(struct book *base, const struct book_wish *wish, struct book
 int file_book_renew(struct book *base, const struct book_wish *wish, struct book_lease *ret,
 		    enum book_lack *ret_lack);
 
+/* Whether all of the file can be read: 0, also where there is none; POOL_E_DAMAGED, POOL_E_SYSTEM.
+ * book_check.c. */
+int book_file_check(const struct store_options *options, struct error *error)
+	__attribute__((warn_unused_result));
+
 /* Records: book_record.c. */
 #define BOOK_RECORD_MAX (64 + BOOK_ID_MAX + 10 * BOOK_RANGES_MAX)
 #define BOOK_KEY_SIZE 9
@@ -87,6 +103,13 @@ int file_book_renew(struct book *base, const struct book_wish *wish, struct book
 void book_record_key(uint64_t serial, uint8_t key[BOOK_KEY_SIZE]);
 bool book_record_serial(struct store_bytes key, uint64_t *ret);
 size_t book_record_write(const struct lease *lease, void *buf); /* of BOOK_RECORD_MAX octets */
+
+/* Of a record under its key; as good as different if one octet is. */
+uint64_t book_record_sum(uint64_t serial, struct store_bytes record);
+
+#define BOOK_TOTAL_SIZE 24
+void book_total_write(const struct book_total *total, uint8_t buf[BOOK_TOTAL_SIZE]);
+bool book_total_read(struct store_bytes record, struct book_total *ret);
 
 /* A lease from its record, with its scope and client; 0, POOL_E_DAMAGED, POOL_E_NO_MEMORY. */
 int book_record_read(struct store_bytes record, struct lease **ret, struct madcap_address *scope,

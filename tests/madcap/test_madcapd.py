@@ -722,6 +722,91 @@ class Durability(madcapd.Case):
             second.kill()
 
 
+class Damage(madcapd.Case):
+    """A book in which something is wrong: refused and left as it is, or nothing is lost."""
+
+    PAGE = 4096
+    HEADS = 2 * PAGE  # LMDB has two: where the newer one is bad, the last batch but one is the book
+    ROUNDS = int(os.environ.get('MADCAP_DAMAGES', '40'))
+
+    def setUp(self):
+        super().setUp()
+        server = self.start(max_addresses_per_client=0)
+        client = self.client(server)
+        messages = [wire.request(ORG['first'], wire.n_addresses(1, 3)) for _ in range(300)]
+        for message in messages:
+            self.assert_ack(client.ask(message))
+        for message in messages[::3]:  # so that there are pages to be used again
+            self.assert_ack(client.ask(wire.release(message.get(wire.LEASE_ID))))
+        self.leases = self.listed()
+        self.assertEqual(server.stop(), 0)
+        self.book = self.state_dir / 'madcap-book.mdb'
+        self.whole = self.book.read_bytes()
+
+    def listed(self):
+        return sorted(self.admin('leases'), key=lambda lease: lease['request_id'])
+
+    def assert_refused_or_whole(self, content):
+        """Whether it was refused."""
+        self.book.write_bytes(content)
+        server = self.launch()
+        try:
+            wait_for(lambda: server.process.poll() is not None or 'ready' in server.log(),
+                     'a start')
+            if server.process.poll() is None:
+                self.assertEqual(self.listed(), self.leases)
+                return False
+        finally:
+            server.kill()
+        self.assertEqual(server.process.returncode, 1, server.log())
+        self.assertRegex(server.log(), r'(?m)^madcapd: .*madcap-book.mdb (is damaged|was '
+                                       'written by another version)')
+        self.assertEqual(self.book.read_bytes(), content)
+        return True
+
+    def test_bits_that_changed(self):
+        refused = 0
+        for seed in range(self.ROUNDS):
+            rng, content = random.Random(seed), bytearray(self.whole)
+            for _ in range(4):
+                content[rng.randrange(self.HEADS, len(content))] ^= 1 << rng.randrange(8)
+            with self.subTest(seed=seed):
+                refused += self.assert_refused_or_whole(bytes(content))
+        self.assertGreater(refused, self.ROUNDS // 10)
+
+    def test_pages_that_were_lost(self):
+        refused = 0
+        for page in range(self.HEADS // self.PAGE, len(self.whole) // self.PAGE):
+            for name, lost in (('zeros', bytes(self.PAGE)), ('noise', os.urandom(self.PAGE)),
+                               ('another', self.whole[-self.PAGE:])):
+                at = page * self.PAGE
+                with self.subTest(page=page, name=name):
+                    refused += self.assert_refused_or_whole(
+                        self.whole[:at] + lost + self.whole[at + self.PAGE:])
+        self.assertGreater(refused, 5)
+
+    def test_a_lease_that_changed(self):
+        """In every copy that the file has of it."""
+        identifier = bytes.fromhex(self.leases[7]['request_id'])
+        for offset in (-25, -10, 18):  # the record's state, its end, its address
+            content, at = bytearray(self.whole), -1
+            while (at := self.whole.find(identifier, at + 1)) >= 0:
+                content[at + offset] ^= 1
+            with self.subTest(offset=offset):
+                self.assertTrue(self.assert_refused_or_whole(bytes(content)))
+
+    def test_another_version(self):
+        kind = b'madcap lease book'
+        content, at = bytearray(self.whole), -1
+        while (at := self.whole.find(kind, at + 1)) >= 0:
+            content[at + len(kind) + 3] ^= 0x40
+        self.book.write_bytes(content)
+        server = self.launch()
+        self.assertEqual(server.process.wait(madcapd.PATIENCE_SEC), 1)
+        self.assertIn('another version', server.log())
+        self.assertEqual(self.book.read_bytes(), bytes(content))
+
+
 class FullDisk(madcapd.Case):
     def setUp(self):
         super().setUp()

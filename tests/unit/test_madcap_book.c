@@ -542,7 +542,7 @@ START_TEST(another_kind_or_version_is_refused)
 	put_store("madcap lease book", 99);
 	ck_assert_int_eq(book_open(&options, &world.book, &problem), POOL_E_VERSION);
 	ck_assert_ptr_null(world.book);
-	put_store("madcap lease book", 1);
+	put_store("madcap lease book", 2);
 	open_book();
 }
 END_TEST
