@@ -16,20 +16,13 @@ struct offer {
 	int64_t until_ms;
 	uint32_t
 		made_sec; /* as the book has it: an older offer of the same identifier is not meant */
-	uint32_t next;    /* place of the next one of its scope; OFFER_NONE */
-	struct madcap_address scope;
 	uint8_t id_size;
 	uint8_t id[BOOK_ID_MAX];
 };
 
-#define OFFER_NONE UINT32_MAX
-
 struct scope_state {
 	const struct madcap_server_scope *config;
 	struct madcap_address group;
-	/* Places of its offers; OFFER_NONE. Those before the first have made room for others. */
-	uint32_t first_offer;
-	uint32_t last_offer;
 };
 
 struct madcap_server {
@@ -128,11 +121,12 @@ uint16_t server_blame(const struct exchange *exchange, enum book_lack lack);
 /* ---- server_offer.c -------------------------------------------------------------------------- */
 
 void server_offer_note(struct madcap_server *server, const struct book_lease *lease);
-void server_offers_make_room(struct madcap_server *server, const struct madcap_address *scope,
+/* Whether n more addresses of the scope may be held. */
+bool server_offers_have_room(struct madcap_server *server, const struct madcap_address *scope,
 			     uint32_t n);
 
-/* After the scopes have changed. */
-void server_offers_sort(struct madcap_server *server);
+/* An OFFER of what may still be there when the client asks for it, or silence. */
+void server_offer_unheld(struct exchange *exchange, const struct book_wish *wish);
 
 /* After a batch: what it ended stays so, or is held again as the book has it. */
 void server_offers_commit(struct madcap_server *server);

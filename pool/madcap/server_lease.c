@@ -55,27 +55,54 @@ static bool find_scope(struct exchange *exchange)
 
 /* ---- DISCOVER -------------------------------------------------------------------------------- */
 
-void server_discover(struct exchange *exchange)
+/* What is known of the identifier already; true if there is nothing more to do. */
+static bool discover_again(struct exchange *exchange)
+{
+	struct book_lease lease;
+
+	if (!find_lease(exchange, &lease) || lease.state == BOOK_OFFERED)
+		return false;
+	/* Its client missed the ACK: what it has is what it will get again. */
+	if (lease.state == BOOK_ACTIVE && madcap_address_equal(&lease.scope, &exchange->in.scope))
+		answer_lease(exchange, MADCAP_OFFER, &lease);
+	else
+		answer_ignore(exchange, "the lease identifier is in use");
+	return true;
+}
+
+static void offer(struct exchange *exchange, const struct book_wish *wish)
 {
 	struct madcap_server *server = exchange->server;
-	uint32_t above = server->config->retry_after_above;
 	enum book_lack lack = BOOK_LACK_ADDRESSES;
 	struct book_lease lease;
-	struct book_wish wish;
-	uint16_t option;
 	int code;
 
-	if (!find_scope(exchange))
-		return;
-	if (find_lease(exchange, &lease) && lease.state != BOOK_OFFERED) {
-		/* Its client missed the ACK: what it has is what it will get again. */
-		if (lease.state == BOOK_ACTIVE &&
-		    madcap_address_equal(&lease.scope, &exchange->in.scope))
+	if (!server_offers_have_room(server, &wish->scope, wish->count)) {
+		/* What is held for it stays so. */
+		if (find_lease(exchange, &lease) &&
+		    madcap_address_equal(&lease.scope, &wish->scope))
 			answer_lease(exchange, MADCAP_OFFER, &lease);
 		else
-			answer_ignore(exchange, "the lease identifier is in use");
+			server_offer_unheld(exchange, wish);
 		return;
 	}
+	code = book_grant(server->book, wish, &lease, &lack);
+	if (code < 0) {
+		failed(exchange, code, lack);
+		return;
+	}
+	answer_lease(exchange, MADCAP_OFFER, &lease);
+	server_offer_note(server, &lease);
+}
+
+void server_discover(struct exchange *exchange)
+{
+	uint32_t above = exchange->server->config->retry_after_above;
+	struct book_wish wish;
+	uint16_t option;
+
+	if (!find_scope(exchange) || discover_again(exchange))
+		return;
 	if (server_make_wish(exchange, &wish, &option) < 0) {
 		answer_ignore(exchange, "limits or times exclude it");
 		return;
@@ -89,14 +116,7 @@ void server_discover(struct exchange *exchange)
 		wish.count = (uint16_t)above;
 	}
 	wish.state = BOOK_OFFERED;
-	server_offers_make_room(server, &wish.scope, wish.count);
-	code = book_grant(server->book, &wish, &lease, &lack);
-	if (code < 0) {
-		failed(exchange, code, lack);
-		return;
-	}
-	answer_lease(exchange, MADCAP_OFFER, &lease);
-	server_offer_note(server, &lease);
+	offer(exchange, &wish);
 }
 
 /* ---- REQUEST --------------------------------------------------------------------------------- */

@@ -368,7 +368,6 @@ int server_scopes_set(struct madcap_server *server, const struct madcap_server_c
 	server->nests = next.nests;
 	server->n_scopes = next.n_scopes;
 	server->config = config;
-	server_offers_sort(server);
 	return 0;
 }
 

@@ -6,6 +6,7 @@ import pathlib
 import random
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -859,6 +860,31 @@ class FullDisk(madcapd.Case):
         for identifier, addresses in kept.items():
             self.assertEqual(leases.get(identifier.hex()), addresses)
 
+    def test_leases_on_a_full_disk(self):
+        """What is there stays, over a restart as well; renewals and releases are refused, or done
+        for good."""
+        server = self.start(max_addresses_per_client=0)
+        client = self.client(server)
+        held = {}
+        for _ in range(18):
+            message = wire.request(ORG['first'])
+            held[message.get(wire.LEASE_ID)] = self.assert_ack(client.ask(message)).addresses
+        filler = self.state_dir / 'filler'
+        self.fill(filler)
+        for number, identifier in enumerate(list(held)):
+            message = wire.release(identifier) if number % 3 else wire.renew(identifier)
+            answer = client.ask_once(message, 0.2)
+            if message.kind == wire.RELEASE and answer is not None and answer.kind == wire.ACK:
+                del held[identifier]
+        self.assertIsNone(server.process.poll(), server.log())
+        server.kill()
+        server = self.start()
+        self.assertEqual({bytes.fromhex(lease['request_id']): lease['addresses']
+                          for lease in self.admin('leases')}, held)
+        filler.unlink()
+        client = self.client(server)
+        for identifier in held:
+            self.assert_ack(client.ask(wire.renew(identifier)))
 
     def test_a_server_that_cannot_write_rests(self):
         server = self.start(max_addresses_per_client=0, extra_allocation_time='0s')
@@ -872,6 +898,9 @@ class FullDisk(madcapd.Case):
         before = cpu_ticks(server)
         time.sleep(2)
         self.assertLess(cpu_ticks(server) - before, os.sysconf('SC_CLK_TCK') / 2)
+
+
+IP_PKTINFO = 8  # of Linux
 
 
 class Flood(madcapd.Case):
@@ -918,6 +947,71 @@ class Flood(madcapd.Case):
     def test_many_sources(self):
         self.served_during_flood([f'127.0.5.{i}' for i in range(1, 200)],
                                  lambda: wire.request(ORG['first']).encode())
+
+    def forge(self, server, stop, make):
+        """Every datagram has another source: all of 127.0.0.0/8 is this host's."""
+        rng = random.Random(2)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            while not stop.is_set():
+                source = struct.pack('=i4s4s', 0, bytes([127, rng.randrange(1, 255),
+                                                         rng.randrange(256), rng.randrange(256)]),
+                                     bytes(4))
+                sender.sendmsg([make()], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0,
+                               ('127.0.0.1', server.port))
+
+    def served_in_spite_of(self, make, **settings):
+        """An honest client's exchanges; then the server, and how much it has grown, in kB."""
+        server = self.start(**settings)
+        client = self.client(server, source='127.0.0.200')
+        stop = threading.Event()
+        thread = threading.Thread(target=self.forge, args=(server, stop, make))
+        self.assert_ack(client.ask(wire.getinfo()))
+        before = memory_kb(server)
+        thread.start()
+        try:
+            wait_for(lambda: self.admin('metrics')['values']['datagrams_received_total'] > 20000,
+                     'the flood')
+            for _ in range(20):
+                message = wire.request(ORG['first'])
+                self.assert_ack(client.ask(message, 20))
+                self.assert_ack(client.ask(wire.renew(message.get(wire.LEASE_ID)), 20))
+                self.assert_ack(client.ask(wire.release(message.get(wire.LEASE_ID)), 20))
+        finally:
+            stop.set()
+            thread.join()
+        return server, memory_kb(server) - before
+
+    def test_forged_discovers(self):
+        """Held addresses are bounded, and leave room."""
+        _, grown = self.served_in_spite_of(
+            lambda: wire.discover(ORG['first'], wire.n_addresses(200, 200)).encode())
+        scope = self.admin('scopes')[0]
+        self.assertLessEqual(scope['offered'], scope['size'] // 2)
+        self.assertLess(grown, 100_000)
+
+    def test_forged_requests_that_wait_for_the_operator(self):
+        """As many wait as may, and the others are refused."""
+        _, grown = self.served_in_spite_of(
+            lambda: wire.request(ORG['first'], wire.n_addresses(9, 9),
+                                 wire.features([wire.RETRY_AFTER])).encode(),
+            retry_after_above=2)
+        self.assertLessEqual(self.admin('scopes')[0]['pending'], 1024)
+        self.assertLess(grown, 100_000)
+
+    def test_forged_questions_get_few_long_answers(self):
+        """Whose address it is gets no flood of answers (4)."""
+        scopes = [{'first': f'239.{i}.0.0', 'last': f'239.{i}.255.255'} for i in range(100)]
+        server = self.start(*scopes, getinfo_rate=5)
+        victim = self.client(server, source='127.0.0.77')
+        for _ in range(300):
+            victim.send(wire.getinfo())
+        self.assert_ack(self.client(server, source='127.0.0.78').ask(wire.getinfo()))
+        answers = 0
+        while victim.receive(0.2):
+            answers += 1
+        self.assertLess(answers, 30)
+        self.assertGreater(self.admin('metrics')['values']['getinfo_limited_total'], 250)
+        self.assert_ack(victim.ask(wire.getinfo()))
 
     def test_garbage(self):
         self.served_during_flood(['127.0.0.100'], lambda: os.urandom(random.randrange(200)))
