@@ -186,6 +186,12 @@ class Request(Case):
         self.assertTrue(all(len(each) == 34 and each.startswith('00') for each in ids))
         self.assertEqual(len({message.xid for message in server.seen}), 5)
 
+    def test_rfc_2_1_4_the_first_xid_is_random(self):
+        server = self.serve(grant)
+        for _ in range(3):
+            self.request(server)
+        self.assertEqual(len({message.xid for message in server.seen}), 3)
+
     def test_cl_6_defaults_are_left_out(self):
         server = self.serve(grant)
         self.request(server, '--wait', '0s')
@@ -558,6 +564,31 @@ class Real(madcapd.Case):
         self.assertEqual(renewed['addresses'], lease['addresses'])
         self.assert_done(run('release', self.file))
         self.assert_fails(run('release', self.file), 'Lease Identifier Not Recognized')
+
+    def test_mc_8_and_mc_10_several_addresses_in_one_lease_which_ends_as_a_whole(self):
+        server = self.start(dict(madcapd.ORG))
+        lease = self.request(f'127.0.0.1:{server.port}', '--count', 5, '--save', self.file)
+        self.assertEqual(len(set(lease['addresses'])), 5)
+        renewed = json.loads(self.assert_done(run('renew', self.file, '--json')))
+        self.assertEqual(renewed['addresses'], lease['addresses'])
+        self.assertEqual([each['addresses'] for each in self.admin('leases')],
+                         [lease['addresses']])
+        self.assert_done(run('release', self.file))
+        self.assertEqual(self.admin('leases'), [])
+
+    def test_mc_3_the_same_steps_with_a_server_and_without(self):
+        server = self.start(dict(madcapd.ORG))
+        shapes = []
+        for where in (('--server', f'127.0.0.1:{server.port}'), ('--local',)):
+            local = [word for word in where if word == '--local']
+            lease = json.loads(self.assert_done(run('request', '--scope', SCOPE, '--count', 2,
+                                                    '--save', self.file, '--json', *where)))
+            renewed = json.loads(self.assert_done(run('renew', self.file, '--json', *local)))
+            self.assertEqual(renewed['addresses'], lease['addresses'])
+            self.assertEqual(renewed['request_id'], lease['request_id'])
+            self.assert_done(run('release', self.file, *local))
+            shapes.append((set(lease) - {'ttl'}, set(renewed) - {'ttl'}, len(lease['addresses'])))
+        self.assertEqual(*shapes)
 
     def test_t20_less_than_asked_is_honoured(self):
         server = self.start(dict(madcapd.ORG, allocate=['239.192.0.0-239.192.0.1'],

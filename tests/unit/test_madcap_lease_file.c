@@ -350,10 +350,6 @@ START_TEST(mc_15_errors_are_distinct)
 	ck_assert_int_eq(madcap_request(m, NULL, &lease), MADCAP_E_POINTER);
 	ck_assert_int_eq(madcap_request(m, &wish, NULL), MADCAP_E_POINTER);
 	ck_assert_int_eq(madcap_release(m, NULL), MADCAP_E_POINTER);
-	wish.start = 1900000000;
-	wish.stop = 1899999999;
-	ck_assert_int_eq(madcap_request(m, &wish, &lease), MADCAP_E_ARGUMENT); /* T21 */
-	ck_assert_ptr_nonnull(strstr(madcap_error_text(m), "before it starts"));
 	wish = (struct madcap_wish){ .scope_id = "10.0.0.0" };
 	ck_assert_int_eq(madcap_request(m, &wish, &lease), MADCAP_E_ARGUMENT);
 	ck_assert_int_eq(madcap_add_server(m, "239.1.1.1"), MADCAP_E_ARGUMENT);
@@ -361,6 +357,57 @@ START_TEST(mc_15_errors_are_distinct)
 	for (int code = MADCAP_E_NO_TTL; code <= 0; code++)
 		for (int each = code + 1; each <= 0; each++)
 			ck_assert_str_ne(madcap_strerror(code), madcap_strerror(each));
+}
+END_TEST
+
+/* Of a request, of a renewal and of a lease made from its parts; nothing is sent. */
+START_TEST(t21_stop_before_start)
+{
+	struct madcap_wish wish = { .scope_id = "239.192.0.0",
+				    .start = 1900000000,
+				    .stop = 1899999999 };
+	struct madcap_lease_parts some = parts();
+	struct madcap_lease *lease = NULL, *renewed = NULL;
+
+	ck_assert_int_eq(madcap_start(m), 0);
+	ck_assert_int_eq(madcap_lease_new(m, &some, &lease), 0);
+	for (int local = 0; local <= 1; local++) {
+		ck_assert_int_eq(madcap_set_local(m, local), 0);
+		ck_assert_int_eq(madcap_request(m, &wish, &renewed), MADCAP_E_ARGUMENT);
+		ck_assert_ptr_nonnull(strstr(madcap_error_text(m), "before it starts"));
+		ck_assert_int_eq(madcap_renew(m, lease, &wish, &renewed), MADCAP_E_ARGUMENT);
+		ck_assert_ptr_nonnull(strstr(madcap_error_text(m), "before it starts"));
+	}
+	some.stop = some.start - 1;
+	ck_assert_int_eq(madcap_lease_new(m, &some, &renewed), MADCAP_E_ARGUMENT);
+	ck_assert_ptr_null(renewed);
+	madcap_lease_free(&lease);
+}
+END_TEST
+
+START_TEST(mc_13_server_count_and_ttl_of_a_lease)
+{
+	struct madcap_wish wish = { .scope_id = "239.255.0.0", .count = 3, .seconds = 60 };
+	struct madcap_lease_parts some = parts();
+	struct madcap_lease *lease = NULL;
+	unsigned int ttl = 99;
+
+	ck_assert_int_eq(madcap_lease_new(m, &some, &lease), 0);
+	ck_assert_str_eq(madcap_lease_server(lease), "192.0.2.1:2535");
+	ck_assert_uint_eq(madcap_lease_count(lease), 2);
+	ck_assert_int_eq(madcap_lease_ttl(lease, &ttl), MADCAP_E_NO_TTL);
+	ck_assert_uint_eq(ttl, 99);
+	madcap_lease_free(&lease);
+	some.server = NULL; /* not granted by one */
+	ck_assert_int_eq(madcap_lease_new(m, &some, &lease), 0);
+	ck_assert_str_eq(madcap_lease_server(lease), "");
+	madcap_lease_free(&lease);
+	ck_assert_int_eq(madcap_start(m), 0);
+	ck_assert_int_eq(madcap_set_local(m, 1), 0);
+	ck_assert_int_eq(madcap_request(m, &wish, &lease), 0);
+	ck_assert_uint_eq(madcap_lease_count(lease), 3);
+	ck_assert_str_eq(madcap_lease_server(lease), "");
+	madcap_lease_free(&lease);
 }
 END_TEST
 
@@ -550,6 +597,8 @@ int main(void)
 	tcase_add_test(cases, mc_11_a_lease_from_its_parts);
 	tcase_add_loop_test(cases, mc_15_parts_that_make_no_lease, 0, 7);
 	tcase_add_test(cases, mc_15_errors_are_distinct);
+	tcase_add_test(cases, t21_stop_before_start);
+	tcase_add_test(cases, mc_13_server_count_and_ttl_of_a_lease);
 	tcase_add_test(cases, a_handle_does_not_pass_a_fork);
 	tcase_add_test(cases, mc_4_cursor_and_collection);
 	tcase_add_test(cases, mc_5_what_a_scope_tells);

@@ -176,7 +176,7 @@ START_TEST(ipv6_scope)
 }
 END_TEST
 
-START_TEST(excluded_addresses_and_server_group_are_never_given)
+START_TEST(t23_excluded_addresses_and_server_group_are_never_given)
 {
 	static struct madcap_address_range exclude[2];
 	struct madcap_message out = message(MADCAP_REQUEST, 1);
@@ -360,7 +360,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_3_11_only_these_addresses_will_do);
 	tcase_add_test(tcase, rfc2730_3_5_unknown_scope);
 	tcase_add_test(tcase, ipv6_scope);
-	tcase_add_test(tcase, excluded_addresses_and_server_group_are_never_given);
+	tcase_add_test(tcase, t23_excluded_addresses_and_server_group_are_never_given);
 	tcase_add_test(tcase, rfc2730_2_2_7_renew_counts_from_now);
 	tcase_add_test(tcase, rfc2730_2_2_7_renew_to_another_start);
 	tcase_add_test(tcase, rfc2730_2_2_7_renew_within_what_others_leave);

@@ -187,7 +187,7 @@ START_TEST(expired_leases_rest_for_the_extra_time)
 }
 END_TEST
 
-START_TEST(a_scope_has_a_life_time)
+START_TEST(t23_a_scope_has_a_life_time)
 {
 	struct madcap_message out = message(MADCAP_REQUEST, 1);
 
@@ -223,7 +223,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_2_12_absolute_times_need_current_time);
 	tcase_add_test(tcase, rfc2730_2_12_excessive_clock_skew);
 	tcase_add_test(tcase, expired_leases_rest_for_the_extra_time);
-	tcase_add_test(tcase, a_scope_has_a_life_time);
+	tcase_add_test(tcase, t23_a_scope_has_a_life_time);
 }
 
 int main(void)
