@@ -43,6 +43,7 @@ struct file_book {
 	char *path;
 	uint64_t map_bytes;
 	bool unsynced;
+	bool trusted;
 	struct store *store; /* NULL after it could not be opened again */
 	struct store_txn *txn;
 	bool in_batch;
