@@ -561,13 +561,13 @@ static off_t file_size(void)
 static unsigned long mapped_kb(void)
 {
 	FILE *maps = fopen("/proc/self/smaps", "r");
-	unsigned long sum = 0, kb;
+	unsigned long sum = 0, kb, from, to;
 	bool is_book = false;
 	char line[512];
 
 	ck_assert_ptr_nonnull(maps);
 	while (fgets(line, sizeof(line), maps) != NULL) {
-		if (strchr(line, '/') != NULL)
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
 			is_book = strstr(line, "madcap-book.mdb") != NULL;
 		else if (is_book && sscanf(line, "Rss: %lu", &kb) == 1)
 			sum += kb;
