@@ -51,13 +51,16 @@ POOL_LIBS := -llmdb -lconfig
 JSON_LIBS := -ljansson
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
 
-POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c)
+# The client's side of the protocol: pools that lease from servers need it as well.
+CLIENT_SOURCES := $(addprefix pool/madcap/,address.c client.c client_message.c client_result.c \
+	endpoint.c message.c message_print.c message_table.c udp.c)
+POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c) $(CLIENT_SOURCES)
 PLUGIN_SOURCES := $(wildcard plugin/*.c)
 TOOL_SOURCES := $(wildcard pool/tools/*.c)
-# The protocol, without the sources that have a main().
+# The rest of the protocol, without the sources that have a main().
 MADCAP_TOOL_SOURCES := $(wildcard pool/madcap/madcap_tool.c pool/madcap/tool_*.c)
 MADCAP_MAINS := $(wildcard pool/madcap/madcapd.c) $(MADCAP_TOOL_SOURCES)
-MADCAP_SOURCES := $(filter-out $(MADCAP_MAINS),$(wildcard pool/madcap/*.c))
+MADCAP_SOURCES := $(filter-out $(MADCAP_MAINS) $(CLIENT_SOURCES),$(wildcard pool/madcap/*.c))
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 MODULE_SOURCES := $(wildcard tests/modules/*.c)
