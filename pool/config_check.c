@@ -327,6 +327,7 @@ static void check_pool(struct config_loader *loader, size_t index)
 		loader_report(loader, draft->setting,
 			      "%s can never give an address: all are excluded or local ends",
 			      loader_pool_label(loader, index, label));
+	loader_check_pieces(loader, draft);
 }
 
 void loader_check(struct config_loader *loader)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,38 @@ static bool read_boot_id(char id[static 40])
 	id[n > 0 ? n : 0] = '\0';
 	id[strcspn(id, "\n")] = '\0';
 	return n > 0;
+}
+
+static uint64_t boot_of_kernel(void)
+{
+	static uint64_t known; /* it does not change while we live */
+	char id[40];
+
+	if (known != 0 || !read_boot_id(id))
+		return known;
+	known = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+	for (const char *c = id; *c != '\0'; c++)
+		known = (known ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+	return known;
+}
+
+uint64_t op_boot(const struct pool *pool)
+{
+	return pool->env.boot != NULL ? pool->env.boot(pool->env.context) : boot_of_kernel();
+}
+
+int op_registry(struct op *op, uint64_t *ret)
+{
+	int code = record_get_registry(op->txn, ret);
+
+	if (code != POOL_E_NOT_FOUND)
+		return code < 0 ? op_fail(op, code) : 0;
+	*ret = 0;
+	if (!op->write)
+		return 0;
+	*ret = op->pool->env.random(op->pool->env.context) | 1;
+	code = record_put_registry(op->txn, *ret);
+	return code < 0 ? op_fail(op, code) : 0;
 }
 
 /*
@@ -125,7 +158,7 @@ int op_begin_txn(struct op *op, bool write)
  * no system call in here, LMDB's least of all, is to fail because of that. Faults still get
  * through.
  */
-static void block_signals(struct op *op)
+void op_block_signals(sigset_t *ret_before)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP };
 	sigset_t set;
@@ -133,7 +166,12 @@ static void block_signals(struct op *op)
 	sigfillset(&set);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		sigdelset(&set, faults[i]);
-	op->signals_blocked = sigprocmask(SIG_BLOCK, &set, &op->signals) == 0;
+	sigprocmask(SIG_BLOCK, &set, ret_before);
+}
+
+void op_unblock_signals(const sigset_t *before)
+{
+	sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
@@ -146,7 +184,8 @@ int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
 		error_set(error, "out of memory");
 		return POOL_E_NO_MEMORY;
 	}
-	block_signals(op);
+	op_block_signals(&op->signals);
+	op->signals_blocked = true;
 	code = open_all(pool, create, error);
 	if (code < 0)
 		op_done(op);
@@ -266,7 +305,7 @@ void op_done(struct op *op)
 	free(op->counters);
 	free(op->events);
 	if (op->signals_blocked)
-		sigprocmask(SIG_SETMASK, &op->signals, NULL);
+		op_unblock_signals(&op->signals);
 	*op = (struct op){ 0 };
 }
 
@@ -283,6 +322,21 @@ void op_set_failure(struct op *op, int code)
 	else
 		error_set(op->error, "the lease store in %s: %s", op->pool->config->runtime_dir,
 			  store_txn_problem(op->txn));
+}
+
+void op_explain(struct op *op, const struct config_pool *config, const char *format, ...)
+{
+	struct pool_explanation *trace = op->trace;
+	struct pool_step *step;
+	va_list args;
+
+	if (trace == NULL || trace->n_steps == POOL_STEPS_MAX)
+		return;
+	step = &trace->steps[trace->n_steps++];
+	step->config = config;
+	va_start(args, format);
+	vsnprintf(step->text, sizeof(step->text), format, args);
+	va_end(args);
 }
 
 const char *op_pool_name(const struct op *op, size_t pool)
