@@ -89,8 +89,10 @@ static int check_length(struct store *store, struct error *error)
 	int fd;
 
 	if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0 ||
-	    mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &file) != 0)
+	    mdb_env_get_fd(store->env, &fd) != 0)
 		return fail(store, MDB_INVALID, "read", error);
+	if (fstat(fd, &file) != 0)
+		return fail(store, errno, "look at it", error);
 	/* A store that has never been committed to has two meta pages and maybe nothing else. */
 	if (info.me_last_txnid > 0 &&
 	    (uint64_t)file.st_size < ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
