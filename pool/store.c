@@ -166,6 +166,7 @@ static int make_file(const struct store *store, const struct store_options *opti
 	if ((size_t)snprintf(path, sizeof(path), "%s-new-%d", store->path, (int)getpid()) >=
 	    sizeof(path))
 		return fail(store, ENAMETOOLONG, "make it", error);
+	unlink(path); /* of one who had our number and was killed in here */
 	rc = mdb_env_create(&env);
 	if (rc == 0)
 		rc = mdb_env_open(env, path, env_flags(options) | MDB_NOLOCK, 0600);
