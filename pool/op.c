@@ -295,6 +295,8 @@ void op_set_failure(struct op *op, int code)
 			  "the lease store in %s holds a record that makes no sense: move it "
 			  "away once no session uses it",
 			  op->pool->config->runtime_dir);
+	else if (code == POOL_E_NO_MEMORY)
+		error_set(op->error, "out of memory");
 	else if (code == POOL_E_INVALID)
 		error_set(op->error, "a record for the lease store in %s is too long",
 			  op->pool->config->runtime_dir);
