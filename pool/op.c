@@ -269,8 +269,11 @@ int op_commit(struct op *op)
 		return code;
 	}
 	code = store_commit(&op->txn, op->error);
-	if (code < 0)
+	if (code < 0) {
 		op->n_events = 0;
+		/* LMDB may take nothing more from this handle: the next operation opens it anew. */
+		store_close(&op->pool->leases);
+	}
 	memset(op->counters, 0, op->pool->config->n_pools * sizeof(*op->counters));
 	tell(op);
 	return code;

@@ -50,8 +50,6 @@ static int code_of(int rc)
 	case MDB_INVALID:
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
-	case MDB_PANIC:
-	case MDB_BAD_TXN:
 		return POOL_E_DAMAGED;
 	case MDB_VERSION_MISMATCH:
 		return POOL_E_VERSION;
