@@ -170,6 +170,9 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpoo
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS)
 
+# Those whose calls of the system fail on purpose: what fails stands before the C library.
+$(BUILD)/tests/test_faults $(BUILD)/tests/test_madcap_faults: $(call object,tests/torture/fault.c)
+
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
