@@ -111,14 +111,23 @@ static void report(const char *name)
 	close(fd);
 }
 
+/* libconfig does not look at what malloc gives it: without memory it crashes, whoever uses it. */
+static bool is_beyond_help(unsigned int kind, const void *caller)
+{
+	Dl_info info;
+
+	return kind == FAULT_MEMORY && dladdr(caller, &info) != 0 && info.dli_fname != NULL &&
+	       strstr(info.dli_fname, "/libconfig.so") != NULL;
+}
+
 /* Whether this call is to fail: 0, an errno (set as well), or SHORT. */
-static int strikes(unsigned int kind, const char *name, const int *errors)
+static int strikes_from(const void *caller, unsigned int kind, const char *name, const int *errors)
 {
 	size_t n = 0;
 	int error;
 
 	if (!fault.armed || (fault.plan.kinds & kind) == 0 ||
-	    !pthread_equal(fault.thread, pthread_self()))
+	    !pthread_equal(fault.thread, pthread_self()) || is_beyond_help(kind, caller))
 		return 0;
 	fault.calls++;
 	if (fault.plan.at == 0 || fault.calls < fault.plan.at ||
@@ -143,6 +152,8 @@ static int strikes(unsigned int kind, const char *name, const int *errors)
 		errno = error;
 	return error;
 }
+
+#define strikes(kind, name, errors) strikes_from(__builtin_return_address(0), kind, name, errors)
 
 /* ---- as a library ---------------------------------------------------------------------------- */
 
@@ -273,11 +284,15 @@ EXPORT void fault_free(void *block) __asm__("free");
 void fault_free(void *block)
 {
 	static void (*real)(void *);
+	static bool looking;
 
-	if (block == NULL)
+	if (block == NULL || looking)
 		return;
-	if (real == NULL)
+	/* dlsym frees what it had to say of the last failure: by us, in here. */
+	looking = real == NULL;
+	if (looking)
 		*(void **)(&real) = dlsym(RTLD_NEXT, "free");
+	looking = false;
 	hold(-1);
 	real(block);
 }
@@ -310,8 +325,8 @@ void *fault_reallocarray(void *block, size_t n, size_t size)
 	return fault_realloc(block, n * size);
 }
 
-EXPORT int fault_posix_memalign(void **ret, size_t alignment, size_t size)
-	__asm__("posix_memalign");
+EXPORT int fault_posix_memalign(void **ret, size_t alignment,
+				size_t size) __asm__("posix_memalign");
 int fault_posix_memalign(void **ret, size_t alignment, size_t size)
 {
 	static int (*real)(void **, size_t, size_t);
@@ -327,28 +342,47 @@ int fault_posix_memalign(void **ret, size_t alignment, size_t size)
 	return code;
 }
 
+/* Memory that is not asked about again. */
+static void *allocate(size_t size)
+{
+	static void *(*real)(size_t);
+	void *got;
+
+	if (real == NULL)
+		*(void **)(&real) = dlsym(RTLD_NEXT, "malloc");
+	got = real(size);
+	if (got != NULL)
+		hold(1);
+	return got;
+}
+
 /* Sanitizers have one of their own that does not come by our malloc. */
 EXPORT char *fault_strdup(const char *text) __asm__("strdup");
 char *fault_strdup(const char *text)
 {
 	size_t size = strlen(text) + 1;
-	char *copy = fault_malloc(size);
+	char *copy = strikes(FAULT_MEMORY, "strdup", no_memory) == 0 ? allocate(size) : NULL;
 
 	if (copy != NULL)
 		memcpy(copy, text, size);
 	return copy;
 }
-EXPORT char *fault___strdup(const char *text) __asm__("__strdup");
-char *fault___strdup(const char *text)
+EXPORT char *fault_internal_strdup(const char *text) __asm__("__strdup");
+char *fault_internal_strdup(const char *text)
 {
-	return fault_strdup(text);
+	size_t size = strlen(text) + 1;
+	char *copy = strikes(FAULT_MEMORY, "strdup", no_memory) == 0 ? allocate(size) : NULL;
+
+	if (copy != NULL)
+		memcpy(copy, text, size);
+	return copy;
 }
 
 EXPORT char *fault_strndup(const char *text, size_t max) __asm__("strndup");
 char *fault_strndup(const char *text, size_t max)
 {
 	size_t size = strnlen(text, max);
-	char *copy = fault_malloc(size + 1);
+	char *copy = strikes(FAULT_MEMORY, "strndup", no_memory) == 0 ? allocate(size + 1) : NULL;
 
 	if (copy != NULL) {
 		memcpy(copy, text, size);
@@ -379,12 +413,12 @@ FUNCTION(FAULT_FILES, FILE *, NULL, fdopen, (int fd, const char *mode), (fd, mod
 
 TRANSFER(FAULT_FILES, read, (int fd, void *buf, size_t size), (fd, buf, size), size, EIO, SHORT,
 	 EINTR)
-TRANSFER(FAULT_FILES, pread, (int fd, void *buf, size_t size, off_t at), (fd, buf, size, at),
-	 size, EIO)
-TRANSFER(FAULT_FILES, write, (int fd, const void *buf, size_t size), (fd, buf, size), size,
-	 ENOSPC, SHORT, EINTR, EIO)
-TRANSFER(FAULT_FILES, pwrite, (int fd, const void *buf, size_t size, off_t at),
-	 (fd, buf, size, at), size, ENOSPC, SHORT, EINTR, EIO)
+TRANSFER(FAULT_FILES, pread, (int fd, void *buf, size_t size, off_t at), (fd, buf, size, at), size,
+	 EIO)
+TRANSFER(FAULT_FILES, write, (int fd, const void *buf, size_t size), (fd, buf, size), size, ENOSPC,
+	 SHORT, EINTR, EIO)
+TRANSFER(FAULT_FILES, pwrite, (int fd, const void *buf, size_t size, off_t at), (fd, buf, size, at),
+	 size, ENOSPC, SHORT, EINTR, EIO)
 FUNCTION(FAULT_FILES, ssize_t, -1, writev, (int fd, const struct iovec *v, int n), (fd, v, n),
 	 ENOSPC, EINTR, EIO)
 
@@ -396,32 +430,28 @@ FUNCTION(FAULT_FILES, int, -1, ftruncate64, (int fd, off_t size), (fd, size), EN
 FUNCTION(FAULT_FILES, off_t, -1, lseek, (int fd, off_t at, int from), (fd, at, from), EIO)
 FUNCTION(FAULT_FILES, int, ENOSPC, posix_fallocate64, (int fd, off_t at, off_t size),
 	 (fd, at, size), ENOSPC)
-FUNCTION(FAULT_FILES, int, -1, mkdir, (const char *path, mode_t mode), (path, mode), ENOSPC,
-	 EACCES, EROFS)
-FUNCTION(FAULT_FILES, int, -1, mkdirat, (int fd, const char *path, mode_t mode),
-	 (fd, path, mode), ENOSPC, EACCES, EROFS)
-FUNCTION(FAULT_FILES, int, -1, chmod, (const char *path, mode_t mode), (path, mode), EROFS,
-	 EPERM)
+FUNCTION(FAULT_FILES, int, -1, mkdir, (const char *path, mode_t mode), (path, mode), ENOSPC, EACCES,
+	 EROFS)
+FUNCTION(FAULT_FILES, int, -1, mkdirat, (int fd, const char *path, mode_t mode), (fd, path, mode),
+	 ENOSPC, EACCES, EROFS)
+FUNCTION(FAULT_FILES, int, -1, chmod, (const char *path, mode_t mode), (path, mode), EROFS, EPERM)
 FUNCTION(FAULT_FILES, int, -1, fchmod, (int fd, mode_t mode), (fd, mode), EROFS, EPERM)
-FUNCTION(FAULT_FILES, int, -1, link, (const char *from, const char *to), (from, to), ENOSPC,
-	 EPERM)
+FUNCTION(FAULT_FILES, int, -1, link, (const char *from, const char *to), (from, to), ENOSPC, EPERM)
 FUNCTION(FAULT_FILES, int, -1, unlink, (const char *path), (path), EROFS)
-FUNCTION(FAULT_FILES, int, -1, rename, (const char *from, const char *to), (from, to), ENOSPC,
-	 EIO)
+FUNCTION(FAULT_FILES, int, -1, rename, (const char *from, const char *to), (from, to), ENOSPC, EIO)
 FUNCTION(FAULT_FILES, int, -1, access, (const char *path, int mode), (path, mode), EACCES)
-FUNCTION(FAULT_FILES, int, -1, stat64, (const char *path, struct stat *st), (path, st), EACCES,
-	 EIO)
+FUNCTION(FAULT_FILES, int, -1, stat64, (const char *path, struct stat *st), (path, st), EACCES, EIO)
 FUNCTION(FAULT_FILES, int, -1, fstat64, (int fd, struct stat *st), (fd, st), EIO)
-FUNCTION(FAULT_FILES, int, -1, __fxstat, (int version, int fd, struct stat *st),
-	 (version, fd, st), EIO)
+FUNCTION(FAULT_FILES, int, -1, __fxstat, (int version, int fd, struct stat *st), (version, fd, st),
+	 EIO)
 FUNCTION(FAULT_FILES, int, -1, fstatfs, (int fd, struct statfs *st), (fd, st), EIO)
 FUNCTION(FAULT_FILES, int, -1, fstatfs64, (int fd, struct statfs *st), (fd, st), EIO)
-FUNCTION(FAULT_FILES, char *, NULL, realpath, (const char *path, char *resolved),
-	 (path, resolved), EACCES, ENOMEM)
+FUNCTION(FAULT_FILES, char *, NULL, realpath, (const char *path, char *resolved), (path, resolved),
+	 EACCES, ENOMEM)
 FUNCTION(FAULT_FILES, int, -1, fflush, (FILE * file), (file), ENOSPC)
 
-EXPORT void *fault_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
-	__asm__("mmap");
+EXPORT void *fault_mmap(void *at, size_t size, int prot, int flags, int fd,
+			off_t offset) __asm__("mmap");
 void *fault_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 {
 	static const int errors[] = { ENOMEM, ENODEV, 0 };
@@ -456,8 +486,8 @@ int fault_munmap(void *at, size_t size)
 
 VARIADIC(FAULT_LOCKS, fcntl, (int fd, int command, ...), command, (fd, command, optional), ENOLCK,
 	 EINTR)
-VARIADIC(FAULT_LOCKS, fcntl64, (int fd, int command, ...), command, (fd, command, optional),
-	 ENOLCK, EINTR)
+VARIADIC(FAULT_LOCKS, fcntl64, (int fd, int command, ...), command, (fd, command, optional), ENOLCK,
+	 EINTR)
 FUNCTION(FAULT_LOCKS, int, -1, flock, (int fd, int operation), (fd, operation), ENOLCK, EINTR)
 
 /* ---- network --------------------------------------------------------------------------------- */
@@ -508,6 +538,13 @@ FUNCTION(FAULT_NETWORK, char *, NULL, if_indextoname, (unsigned int index, char 
 	 (index, name), EMFILE)
 FUNCTION(FAULT_NETWORK, int, -1, signalfd, (int fd, const sigset_t *mask, int flags),
 	 (fd, mask, flags), EMFILE, ENOMEM)
+
+/* What the dynamic linker keeps is no leak of ours, now that it takes memory from here. */
+EXPORT const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+	return "leak:_dl_map_object_deps\n";
+}
 
 /* ---- random numbers -------------------------------------------------------------------------- */
 

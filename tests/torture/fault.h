@@ -29,19 +29,20 @@
 #include <stdbool.h>
 
 enum fault_kind {
-	FAULT_MEMORY = 1,   /* malloc and its like */
-	FAULT_FILES = 2,    /* open, read, write, mmap, rename ... */
-	FAULT_LOCKS = 4,    /* fcntl, flock */
-	FAULT_NETWORK = 8,  /* socket, sendmsg, poll ... */
-	FAULT_RANDOM = 16,  /* getrandom */
+	FAULT_MEMORY = 1,  /* malloc and its like */
+	FAULT_FILES = 2,   /* open, read, write, mmap, rename ... */
+	FAULT_LOCKS = 4,   /* fcntl, flock */
+	FAULT_NETWORK = 8, /* socket, sendmsg, poll ... */
+	FAULT_RANDOM = 16, /* getrandom */
 	FAULT_ALL = FAULT_MEMORY | FAULT_FILES | FAULT_LOCKS | FAULT_NETWORK,
 };
 
 struct fault_plan {
-	unsigned long at;     /* the first is 1; 0: none fails, but all are counted */
-	unsigned int kinds;   /* of enum fault_kind: others neither fail nor count */
-	unsigned int variant; /* which of a call's errors: it has one to four, and then begins again */
-	bool lasting;         /* all the calls behind it fail as well */
+	unsigned long at;   /* the first is 1; 0: none fails, but all are counted */
+	unsigned int kinds; /* of enum fault_kind: others neither fail nor count */
+	unsigned int
+		variant; /* which of a call's errors: it has one to four, and then begins again */
+	bool lasting;    /* all the calls behind it fail as well */
 };
 
 void fault_arm(const struct fault_plan *plan);

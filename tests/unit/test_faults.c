@@ -10,7 +10,7 @@
 #include "../torture/faults.h"
 #include "session.h"
 
-#define SIZE 3 /* of the pool: 10.0.0.1 to 10.0.0.3 */
+#define SIZE 3                                       /* of the pool: 10.0.0.1 to 10.0.0.3 */
 #define ADDRESS(n) htonl(UINT32_C(0x0a000000) + (n)) /* 10.0.0.n, without an assertion */
 
 static const char conf[] = "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.3\"); } );";
@@ -53,10 +53,10 @@ static void prepare_used(void)
 static void prepare_dead(void)
 {
 	prepare_nothing();
-	for (int i = 0; i < SIZE; i++) {
-		char user[8];
+	for (unsigned int i = 0; i < SIZE; i++) {
+		char user[16];
 
-		snprintf(user, sizeof(user), "u%d", i);
+		snprintf(user, sizeof(user), "u%u", i);
 		ck_assert_int_eq(acquire(&held[i], user), 0);
 	}
 	pool_lease_abandon(&held[0]);
@@ -146,7 +146,7 @@ static void fill(void)
 	struct pool_lease extra[SIZE + 1];
 	unsigned int live = lease.addr_be != 0;
 	unsigned int n = 0;
-	char user[8];
+	char user[16];
 
 	for (int i = 0; i < SIZE; i++)
 		live += held[i].addr_be != 0;
@@ -369,6 +369,230 @@ START_TEST(pool)
 }
 END_TEST
 
+/* ---- the configuration ----------------------------------------------------------------------- */
+
+static struct config *config;
+static struct config_errors errors;
+static char config_path[300];
+
+static void write_file(const char *name, bool with_directories, const char *text)
+{
+	FILE *file;
+
+	snprintf(config_path, sizeof(config_path), "%s/%s", fixture.dir, name);
+	file = fopen(config_path, "w");
+	ck_assert_ptr_nonnull(file);
+	if (with_directories)
+		fprintf(file, "runtime_dir = \"%s/run\"; state_dir = \"%s/state\";\n", fixture.dir,
+			fixture.dir);
+	fputs(text, file);
+	ck_assert_int_eq(fclose(file), 0);
+}
+
+/* Every kind of entry there is, and an included file. */
+static void prepare_config(void)
+{
+	fixture_begin();
+	write_file("pools.conf", false,
+		   "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.3\"); exclude = "
+		   "(\"10.0.0.2\"); dns = (\"192.0.2.53\"); wins = (\"192.0.2.54\"); local = "
+		   "\"10.0.0.3\"; hold = \"10s\"; next = \"q\"; }, { name = \"q\"; ranges = "
+		   "(\"10.0.1.0/24\"); order = \"random\"; } );\n");
+	write_file("rasip.conf", true,
+		   "modules = ( { name = \"Pool\"; path = \"builtin\"; } );\n"
+		   "@include \"pools.conf\"\n"
+		   "assign = ( { user = \"a*\"; pool = \"q\"; }, { user = \"u\"; address = "
+		   "\"10.0.1.7\"; }, { pool = \"p\"; } );\n");
+	config = NULL;
+}
+
+static void run_config(void)
+{
+	code = config_load(config_path, &config, &errors);
+}
+
+static void check_config(void)
+{
+	FAULT_EXPECT(code == 0 || code == POOL_E_CONFIG || code == POOL_E_NO_MEMORY, "code %d",
+		     code);
+	FAULT_EXPECT((code == 0) == (config != NULL), "code %d, and config is %p", code,
+		     (void *)config);
+	FAULT_EXPECT((code == POOL_E_CONFIG) == (errors.n > 0), "code %d, %zu errors", code,
+		     errors.n);
+	for (size_t i = 0; i < errors.n; i++)
+		FAULT_EXPECT(strstr(errors.lines[i], fixture.dir) != NULL &&
+				     strstr(errors.lines[i], "Success") == NULL,
+			     "error: %s", errors.lines[i]);
+	config_free(&config);
+	config_errors_done(&errors);
+}
+
+static const struct fault_case config_case = { "config", prepare_config, run_config, check_config,
+					       fixture_end };
+
+START_TEST(configuration)
+{
+	faults_try(&config_case);
+}
+END_TEST
+
+/* ---- a session of the plugin ----------------------------------------------------------------- */
+
+static struct session *session;
+static uint32_t answer_be;
+static bool chosen;
+static bool told;   /* an error line has been logged */
+static bool closed; /* the link has been told to close */
+
+static void on_log(void *context, enum session_level level, const char *line)
+{
+	(void)context;
+	told |= level == SESSION_ERROR && strlen(line) > strlen("rasip: refuse reason=\"\"");
+}
+
+static void on_close(void *context)
+{
+	(void)context;
+	closed = true;
+}
+
+static void on_env(void *context, const char *name, const char *value)
+{
+	(void)context;
+	(void)name;
+	(void)value;
+}
+
+static void on_link(void *context, const struct session_link *link)
+{
+	(void)context;
+	(void)link;
+}
+
+static const struct session_ops ops = { on_log, on_close, on_env, on_link };
+
+static int load_session(void)
+{
+	const struct session_setup setup = { .config_path = config_path, .ops = &ops };
+
+	return session_load(&session, &setup, &errors);
+}
+
+static void prepare_load(void)
+{
+	prepare_config();
+	session = NULL;
+	answer_be = 0;
+	told = closed = chosen = false;
+}
+
+static void prepare_idle(void)
+{
+	prepare_load();
+	ck_assert_int_eq(load_session(), 0);
+}
+
+static const struct session_input input = { .user = "alice", .port = "p1" };
+
+static void prepare_live(void)
+{
+	prepare_idle();
+	ck_assert(session_choose(session, &input, &answer_be));
+}
+
+static void run_load(void)
+{
+	code = load_session();
+}
+
+static void run_choose(void)
+{
+	chosen = session_choose(session, &input, &answer_be);
+}
+
+static void run_end(void)
+{
+	session_end(session);
+}
+
+static void run_whole(void)
+{
+	if (!session_choose(session, &input, &answer_be))
+		return;
+	session_ip_up(session, answer_be, 0);
+	session_maintain(session);
+	(void)session_choose(session, &input, &answer_be);
+	session_end(session);
+}
+
+/* A session that works, from beginning to end, in a process that goes on. */
+static void check_next(void)
+{
+	uint32_t next_be = 0;
+
+	FAULT_EXPECT(session_choose(session, &input, &next_be) && next_be != 0,
+		     "the next session was refused");
+	FAULT_EXPECT(session_allows(session, next_be) == 1, "its address is not allowed");
+	session_end(session);
+	FAULT_EXPECT(session_allows(session, next_be) == -1, "it has not ended");
+}
+
+static void check_loaded(void)
+{
+	FAULT_EXPECT((code == 0) == (session != NULL), "code %d, and session is %p", code,
+		     (void *)session);
+	FAULT_EXPECT((code == POOL_E_CONFIG) == (errors.n > 0), "code %d, %zu errors", code,
+		     errors.n);
+	config_errors_done(&errors);
+	if (session != NULL)
+		check_next();
+	session_exit(&session);
+}
+
+/* No address, no link, and the log says why. */
+static void check_chosen(void)
+{
+	FAULT_EXPECT(chosen == (answer_be != 0), "refused with an address");
+	FAULT_EXPECT(chosen || (told && closed && session_is_refused(session)),
+		     "refused without a reason or with an open link");
+	FAULT_EXPECT(chosen || session_allows(session, htonl(UINT32_C(0x0a000101))) == 0,
+		     "refused, and an address is allowed");
+	session_end(session);
+	check_next();
+}
+
+static void check_ended(void)
+{
+	session_end(session);
+	check_next();
+}
+
+/* And has one again, as when it began. */
+static void check_live_ended(void)
+{
+	check_ended();
+	FAULT_EXPECT(session_choose(session, &input, &answer_be), "the next session was refused");
+}
+
+static void end_session(void)
+{
+	session_exit(&session);
+	fixture_end();
+}
+
+static const struct fault_case session_cases[] = {
+	{ "session_load", prepare_load, run_load, check_loaded, fixture_end },
+	{ "session_choose", prepare_idle, run_choose, check_chosen, end_session },
+	{ "session_end", prepare_live, run_end, check_live_ended, end_session },
+	{ "session", prepare_idle, run_whole, check_ended, end_session },
+};
+
+START_TEST(sessions)
+{
+	faults_try(&session_cases[_i]);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("faults");
@@ -378,6 +602,9 @@ int main(void)
 
 	tcase_set_timeout(tcase, 600);
 	tcase_add_loop_test(tcase, pool, 0, (int)(sizeof(pool_cases) / sizeof(pool_cases[0])));
+	tcase_add_test(tcase, configuration);
+	tcase_add_loop_test(tcase, sessions, 0,
+			    (int)(sizeof(session_cases) / sizeof(session_cases[0])));
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
