@@ -270,7 +270,8 @@ int lease_parse(const char *text, size_t size, struct madcap_lease **ret, struct
 	int code;
 
 	if (object == NULL) {
-		if (json_error_code(&problem) == json_error_out_of_memory) {
+		/* No line: it had not even the memory to begin. */
+		if (json_error_code(&problem) == json_error_out_of_memory || problem.line < 0) {
 			error_set(error, "out of memory");
 			return LEASE_FILE_E_NO_MEMORY;
 		}
