@@ -296,6 +296,22 @@ static json_t *addresses_json(const struct madcap_lease *lease)
 	return array;
 }
 
+/* json_dumps() would leave out a member's name for which there is no memory, and say nothing. */
+static char *print_object(const json_t *object)
+{
+	size_t size = json_dumpb(object, NULL, 0, JSON_INDENT(2));
+	char *text = size > 0 ? malloc(size + 1) : NULL;
+
+	if (text == NULL)
+		return NULL;
+	if (json_dumpb(object, text, size, JSON_INDENT(2)) != size) {
+		free(text);
+		return NULL;
+	}
+	text[size] = '\0';
+	return text;
+}
+
 char *lease_print(const struct madcap_lease *lease)
 {
 	char id[2 * MADCAP_CLIENT_ID_MAX + 1] = "", start[TIME_TEXT_SIZE], stop[TIME_TEXT_SIZE];
@@ -317,7 +333,7 @@ char *lease_print(const struct madcap_lease *lease)
 	if (lease->ttl != LEASE_TTL_UNKNOWN)
 		bad |= json_object_set_new(object, "ttl", json_integer(lease->ttl));
 	if (bad == 0)
-		text = json_dumps(object, JSON_INDENT(2));
+		text = print_object(object);
 	json_decref(object);
 	return text;
 }
