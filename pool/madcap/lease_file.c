@@ -432,9 +432,11 @@ static bool sync_directory(const char *path)
 
 static bool replace(const char *path, const char *temporary, const char *text)
 {
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	bool good;
+	int fd;
 
+	unlink(temporary); /* of one who had our number and was killed in here */
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
 	good = write_all(fd, text, strlen(text)) && write_all(fd, "\n", 1) && fsync(fd) == 0;
