@@ -84,7 +84,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
 
 .PHONY: all
 all: $(BUILD)/rasip.so $(BUILD)/rasip $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so \
-	$(BUILD)/ras-harness $(MODULES) ## everything (the default)
+	$(BUILD)/ras-harness $(BUILD)/torture/step $(BUILD)/torture/fault.so $(MODULES) ## everything (the default)
 
 # Rebuilds everything when the compiler or its flags change. In `make -j deps check` nothing is
 # compiled before deps is done.
@@ -174,6 +174,17 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpoo
 # sanitizer calls it before it is ready for instrumented code.
 $(call object,tests/torture/fault.c): EXTRA_CFLAGS = -fno-sanitize=all
 $(BUILD)/tests/test_faults $(BUILD)/tests/test_madcap_faults: $(call object,tests/torture/fault.c)
+
+$(BUILD)/torture/%: $(BUILD)/obj/tests/torture/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+# For programs that know nothing of it, by LD_PRELOAD.
+$(BUILD)/torture/%.so: $(BUILD)/obj/tests/torture/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -o $@ $^ $(LDFLAGS)
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
 	$(call say,LD,$@)
