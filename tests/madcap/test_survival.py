@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
 """
-madcapd is killed at every one of its system calls while it serves; after each restart every lease
-that it has acknowledged is there, none that it has ended, and no address is leased twice.
+madcapd is killed at every one of its system calls while it serves, and each of its calls of the
+system fails in turn; after each restart every lease that it has acknowledged is there, none that it
+has ended, and no address is leased twice.
 
 What it was asked and did not answer may have happened or not; asked again, it answers the same.
+TORTURE_SECONDS makes calls fail in more ways.
 """
 
 import signal
@@ -11,7 +13,7 @@ import time
 import unittest
 
 from rasip_test import madcap_wire as wire
-from rasip_test import madcapd, stepping
+from rasip_test import faults, madcapd, stepping
 from rasip_test.madcapd import ORG
 
 FIRST = ORG['first']
@@ -29,8 +31,19 @@ class Server(madcapd.Madcapd):
         return self.process.poll() is not None
 
 
-@unittest.skipIf(stepping.why_not(), stepping.why_not())
-class Stepping(madcapd.Case):
+class FaultyServer(madcapd.Madcapd):
+    """One whose n-th call of the system fails."""
+
+    def __init__(self, case, n, variant=0, lasting=False):
+        self.step = faults.Fault(n, case.directory, variant=variant, lasting=lasting)
+        super().__init__(case.conf, case.log, environment=self.step.environment())
+        case.addCleanup(self.stop, signal.SIGKILL)
+
+    def is_gone(self):
+        return self.process.poll() is not None
+
+
+class Survival(madcapd.Case):
     """`book` is what is known of each identifier: its addresses, None once it has been ended, and
     for what was asked without an answer both."""
 
@@ -131,7 +144,7 @@ class Stepping(madcapd.Case):
         for identifier in [key for key, value in self.book.items() if value[0] == 'ended']:
             del self.book[identifier]
 
-    # -- scenarios
+    # -- before
 
     def keep_three(self):
         server = self.start()
@@ -141,15 +154,33 @@ class Stepping(madcapd.Case):
         self.kept = set(self.book)
         server.kill()
 
+    def play(self, server, client):
+        """A lease's life; returns the messages that have been sent."""
+        message = wire.request(FIRST)
+        identifier = message.get(wire.LEASE_ID)
+        messages = [message, wire.renew(identifier, wire.lease_time(7000)),
+                    wire.release(identifier)]
+        for i, each in enumerate(messages):
+            if not self.send(server, client, each) or identifier not in self.book:
+                return messages[:i + 1]
+        return messages
+
+    def connected(self, server):
+        client = self.client(server)
+        client.socket.connect(('127.0.0.1', server.port))
+        client.send = lambda message: client.socket.send(message.encode())
+        return client
+
+
+@unittest.skipIf(stepping.why_not(), stepping.why_not())
+class Stepping(Survival):
     def each(self, play):
         """`play` is told the client and the server, and gives the messages that it has sent."""
         self.keep_three()
         for n in range(1, stepping.CALLS_MAX):
             server = Server(self, n).wait_ready()
             try:
-                with self.client(server) as client:
-                    client.socket.connect(('127.0.0.1', server.port))
-                    client.send = lambda message: client.socket.send(message.encode())
+                with self.connected(server) as client:
                     messages = play(server, client)
                 done = not server.is_gone()
                 server.kill()
@@ -162,17 +193,7 @@ class Stepping(madcapd.Case):
                 return
 
     def test_one_by_one(self):
-        def play(server, client):
-            message = wire.request(FIRST)
-            identifier = message.get(wire.LEASE_ID)
-            messages = [message, wire.renew(identifier, wire.lease_time(7000)),
-                        wire.release(identifier)]
-            for i, each in enumerate(messages):
-                if not self.send(server, client, each):
-                    return messages[:i + 1]
-            return messages
-
-        self.each(play)
+        self.each(self.play)
 
     def test_batch(self):
         def play(server, client):
@@ -202,6 +223,70 @@ class Stepping(madcapd.Case):
                 self.assertGreater(n, 50)
                 print(f'{self.id()}: {n - 1} kills')
                 return
+
+
+@unittest.skipIf(faults.why_not(), faults.why_not())
+class Faults(Survival):
+    PATIENCE_SEC = 0.3  # for an answer that may not come
+
+    def wait_answers(self, client, server, messages):
+        """What fails may be the answer; a client asks again."""
+        answers = []
+        for message in messages:
+            answer = None
+            for _ in range(3):
+                if answer is None and not server.is_gone():
+                    client.send(message)
+                    answer = client.answer_to(message, self.PATIENCE_SEC)
+            answers.append(answer)
+        return answers
+
+    def note(self, message, answer):
+        """A server that cannot write says so: nothing has happened."""
+        if answer is None or answer.kind == wire.ACK:
+            super().note(message, answer)
+
+    def run_one(self, n, **how):
+        server = FaultyServer(self, n, **how)
+        messages = []
+        # A line for the log may be what cannot be written.
+        madcapd.wait_for(lambda: server.is_gone() or 'ready on' in server.log() or
+                         server.step.struck() == 'write', 'an outcome')
+        if not server.is_gone() and 'ready on' in server.log():
+            server.wait_ready()
+            with self.connected(server) as client:
+                messages = self.play(server, client)
+        gone = server.is_gone()
+        status = server.stop()
+        self.assertGreaterEqual(status, 0, f'killed by a signal:\n{server.log()}')
+        if gone:
+            self.assertEqual(status, 1, server.log())
+            self.assertRegex(server.log(), r'\S: \S')
+        self.after(messages)
+        return server.step.struck()
+
+    def each(self, **how):
+        self.keep_three()
+        for n in range(1, stepping.CALLS_MAX):
+            try:
+                if self.run_one(n, **how) is None:
+                    break
+            except Exception as error:
+                raise AssertionError(f'FAULT_AT={n} {how}: {error}') from error
+        self.assertGreater(n, 50)
+        print(f'{self.id()}: {n - 1} faults')
+
+    def test_one_call_fails(self):
+        self.each()
+
+    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    def test_in_other_ways(self):
+        for variant in range(1, 4):
+            self.each(variant=variant)
+
+    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    def test_all_calls_fail_from_one_on(self):
+        self.each(lasting=True)
 
 
 if __name__ == '__main__':

@@ -666,7 +666,8 @@ static void give_up(unsigned int number, unsigned int b)
 	struct client *client = &model.clients[number % CLIENTS];
 
 	(void)b;
-	if (client->kind == MADCAP_REQUEST || client->kind == MADCAP_DISCOVER)
+	/* An identifier is for one lease: what is on its way may still begin or end it. */
+	if (client->kind != MADCAP_RENEW)
 		client->lease = 0;
 	client->kind = 0;
 }
