@@ -40,6 +40,7 @@ static struct {
 	int forks_left; /* until this is the process that is meant */
 	bool by_environment;
 	char report[256];
+	char callers[256];
 } fault = { .forks_left = -1 };
 
 /* ---- plans ----------------------------------------------------------------------------------- */
@@ -111,13 +112,24 @@ static void report(const char *name)
 	close(fd);
 }
 
-/* libconfig does not look at what malloc gives it: without memory it crashes, whoever uses it. */
-static bool is_beyond_help(unsigned int kind, const void *caller)
+/*
+ * Whose calls are meant. libconfig does not look at what malloc gives it: without memory it crashes,
+ * whoever uses it.
+ */
+static bool is_meant(unsigned int kind, const void *caller)
 {
 	Dl_info info;
+	const char *name;
 
-	return kind == FAULT_MEMORY && dladdr(caller, &info) != 0 && info.dli_fname != NULL &&
-	       strstr(info.dli_fname, "/libconfig.so") != NULL;
+	if (kind != FAULT_MEMORY && fault.callers[0] == '\0')
+		return true;
+	if (dladdr(caller, &info) == 0 || info.dli_fname == NULL)
+		return fault.callers[0] == '\0';
+	name = strrchr(info.dli_fname, '/');
+	name = name != NULL ? name + 1 : info.dli_fname;
+	if (kind == FAULT_MEMORY && strncmp(name, "libconfig.so", strlen("libconfig.so")) == 0)
+		return false;
+	return fault.callers[0] == '\0' || strstr(fault.callers, name) != NULL;
 }
 
 /* Whether this call is to fail: 0, an errno (set as well), or SHORT. */
@@ -127,7 +139,7 @@ static int strikes_from(const void *caller, unsigned int kind, const char *name,
 	int error;
 
 	if (!fault.armed || (fault.plan.kinds & kind) == 0 ||
-	    !pthread_equal(fault.thread, pthread_self()) || is_beyond_help(kind, caller))
+	    !pthread_equal(fault.thread, pthread_self()) || !is_meant(kind, caller))
 		return 0;
 	fault.calls++;
 	if (fault.plan.at == 0 || fault.calls < fault.plan.at ||
@@ -186,12 +198,14 @@ static void after_fork(void)
 __attribute__((constructor)) static void begin(void)
 {
 	const char *path = getenv("FAULT_REPORT");
+	const char *callers = getenv("FAULT_CALLERS");
 
 	if (getenv("FAULT_AT") == NULL)
 		return;
 	fault.by_environment = true;
 	fault.forks_left = (int)number("FAULT_FORKS", 0);
 	snprintf(fault.report, sizeof(fault.report), "%s", path != NULL ? path : "");
+	snprintf(fault.callers, sizeof(fault.callers), "%s", callers != NULL ? callers : "");
 	pthread_atfork(NULL, NULL, after_fork);
 	if (fault.forks_left == 0)
 		arm_by_environment();

@@ -20,8 +20,9 @@
  *
  * As a library, it is told by the environment: FAULT_AT is the number of the call that fails,
  * FAULT_KINDS (a number), FAULT_LASTING and FAULT_VARIANT are as in the plan, FAULT_FORKS says how
- * many forks deep the process is that is meant (0: the program itself), and FAULT_REPORT names a
- * file that gets the name of the call that was struck.
+ * many forks deep the process is that is meant (0: the program itself), FAULT_CALLERS names the files
+ * whose calls are meant ("rasip.so liblmdb.so.0"; all, where it is not set), and FAULT_REPORT a file
+ * that gets the name of the call that was struck.
  */
 #ifndef RASIP_TESTS_FAULT_H
 #define RASIP_TESTS_FAULT_H

@@ -20,13 +20,13 @@ def why_not():
 class Fault:
     """One run: environment() is for the program, struck() the call that failed."""
 
-    def __init__(self, n, directory, forks=0, variant=0, lasting=False):
+    def __init__(self, n, directory, forks=0, variant=0, lasting=False, callers=''):
         self._report = pathlib.Path(directory) / 'struck'
         self._report.unlink(missing_ok=True)
         self._settings = {
             'LD_PRELOAD': str(LIBRARY), 'FAULT_AT': str(n), 'FAULT_FORKS': str(forks),
             'FAULT_VARIANT': str(variant), 'FAULT_LASTING': str(int(lasting)),
-            'FAULT_REPORT': str(self._report)}
+            'FAULT_REPORT': str(self._report), 'FAULT_CALLERS': callers}
 
     def environment(self):
         return dict(self._settings)
