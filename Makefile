@@ -25,6 +25,7 @@ LDFLAGS ?=
 SANITIZE ?=
 WERROR ?=
 FUZZ_SECONDS ?= 20
+TORTURE_SECONDS ?= 600
 V ?=
 
 # Where pppd looks for plugins named without a slash: 2.5 says so itself, 2.4 does not.
@@ -280,6 +281,10 @@ fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
 		printf '  %-7s %s\n' FUZZ $$name; \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
 			-artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
+
+.PHONY: torture
+torture: all $(TEST_BUILDS) ## kills, faults and random histories without end, for TORTURE_SECONDS
+	@RASIP_BUILD=$(abspath $(BUILD)) TORTURE_SECONDS=$(TORTURE_SECONDS) $(PYTHON) tests/torture/run.py
 
 .PHONY: coverage
 coverage: ## which lines the tests reach (sessions that are killed leave no trace)
