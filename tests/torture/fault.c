@@ -213,6 +213,7 @@ __attribute__((constructor)) static void begin(void)
 
 /* ---- what fails ------------------------------------------------------------------------------ */
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): types and parameter lists cannot have them. */
 #define EXPORT __attribute__((visibility("default")))
 
 /* A stand-in for `name`: fails if it has to, and else calls the real one. */
@@ -293,6 +294,8 @@ MEMORY(void *, malloc, (size_t size), (size))
 MEMORY(void *, calloc, (size_t n, size_t size), (n, size))
 MEMORY(void *, aligned_alloc, (size_t alignment, size_t size), (alignment, size))
 MEMORY(void *, memalign, (size_t alignment, size_t size), (alignment, size))
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 EXPORT void fault_free(void *block) __asm__("free");
 void fault_free(void *block)

@@ -3,9 +3,9 @@
  * faults.h - for tests: one operation, with each of its calls of the system failing in turn.
  *
  * A case is prepared, run with the n-th call failing, looked at, and ended; n = 1, 2 ... until the
- * operation goes through without one. That is done for the kinds of failure that the calls know,
- * once with one call failing and once with all that follow it. RASIP_FAULTS=long tries more kinds
- * of failure; RASIP_FAULT=CASE:N:VARIANT:LASTING repeats a single one, as a failure prints it.
+ * operation goes through without one. RASIP_FAULTS=long does so for all the kinds of failure that
+ * the calls know, and also with all calls failing from the n-th on; RASIP_FAULT=CASE:N:VARIANT:LASTING
+ * repeats a single one, as a failure prints it.
  * Include it once, in a test program's only source file.
  */
 #ifndef RASIP_TESTS_FAULTS_H
@@ -60,13 +60,11 @@ static void faults_describe(void)
 		}                                                                                  \
 	} while (0)
 
-/* A crash says of which call's failure it is. */
+/* A crash says of which failure it is. */
 static void faults_crashed(int number)
 {
-	fault_disarm();
-	faults_describe();
-	fprintf(stderr, "%s: signal %d\n", faults.context, number);
-	fault_tell();
+	if (write(STDERR_FILENO, faults.context, strlen(faults.context)) < 0)
+		_exit(1);
 	signal(number, SIG_DFL);
 	raise(number);
 }
@@ -94,6 +92,7 @@ static bool faults_one(const struct fault_case *c)
 		c->prepare();
 	files = faults_open_files();
 	held = fault_held();
+	faults_describe();
 	fault_arm(&faults.plan);
 	c->run();
 	fault_disarm();
@@ -146,7 +145,7 @@ static bool faults_repeat(const struct fault_case *c)
 static void faults_try(const struct fault_case *c)
 {
 	const char *how = getenv("RASIP_FAULTS");
-	unsigned int variants = how != NULL && strcmp(how, "long") == 0 ? 4 : 1;
+	bool is_long = how != NULL && strcmp(how, "long") == 0;
 
 	faults.now = c;
 	faults.faults = 0;
@@ -157,9 +156,11 @@ static void faults_try(const struct fault_case *c)
 	faults_one(c);
 	if (faults_repeat(c))
 		return;
-	for (unsigned int variant = 0; variant < variants; variant++) {
-		faults_series(c, variant, false);
+	faults_series(c, 0, false);
+	for (unsigned int variant = 0; is_long && variant < 4; variant++) {
 		faults_series(c, variant, true);
+		if (variant > 0)
+			faults_series(c, variant, false);
 	}
 	ck_assert_uint_gt(faults.faults, 0);
 	printf("%s: %lu faults\n", c->name, faults.faults);

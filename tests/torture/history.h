@@ -68,6 +68,7 @@ static struct {
 	uint64_t random;
 	size_t at;   /* in the process that runs */
 	int tell_fd; /* where it tells its outcome */
+	char directory[256];
 } history;
 
 /* ---- running --------------------------------------------------------------------------------- */
@@ -110,13 +111,14 @@ static void history_clean(void)
 	ck_assert_int_eq(system("rm -rf \"$TMPDIR\"/*"), 0);
 }
 
-static void history_own_directory(char directory[static 256])
+static void history_own_directory(void)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	snprintf(directory, 256, "%s/history-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
-	ck_assert_int_eq(setenv("TMPDIR", directory, 1), 0);
+	snprintf(history.directory, sizeof(history.directory), "%s/history-XXXXXX",
+		 tmp != NULL ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(history.directory));
+	ck_assert_int_eq(setenv("TMPDIR", history.directory, 1), 0);
 }
 
 static struct history_outcome history_run(const struct history_step *steps, size_t n)
@@ -189,7 +191,7 @@ static void history_generate(uint64_t seed)
 /* Takes out `size` steps here and there, wherever it fails without them too. */
 static bool history_cut(size_t size, unsigned int *runs, struct history_outcome *outcome)
 {
-	struct history_step *tried = calloc(history.n, sizeof(*tried));
+	struct history_step *tried = calloc(history.n + 1, sizeof(*tried));
 	bool shorter = false;
 	size_t from = 0;
 
@@ -283,7 +285,7 @@ static void history_report(struct history_outcome *outcome)
 	if (getenv("RASIP_SCRIPT") == NULL)
 		history_shrink(outcome);
 	history_print(script, sizeof(script));
-	rmdir(getenv("TMPDIR"));
+	rmdir(history.directory);
 	ck_abort_msg("RASIP_SEED=%llu, step %zu: %s\n%zu steps are enough (%s):\n%s",
 		     (unsigned long long)history.seed, at, first, history.n, outcome->text, script);
 }
@@ -307,10 +309,9 @@ static void history_test(const struct history_model *model)
 	const uint64_t steps = history_number("RASIP_STEPS", model->steps);
 	uint64_t histories = history_number("RASIP_HISTORIES", model->histories);
 	const time_t end = time(NULL) + (time_t)seconds;
-	char directory[256];
 	uint64_t done = 0;
 
-	history_own_directory(directory);
+	history_own_directory();
 	history.model = model;
 	history.steps = calloc(HISTORY_STEPS_MAX, sizeof(*history.steps));
 	ck_assert_ptr_nonnull(history.steps);
@@ -328,7 +329,7 @@ static void history_test(const struct history_model *model)
 	printf("%llu histories of %llu steps, from RASIP_SEED=%llu\n", (unsigned long long)done,
 	       (unsigned long long)steps, (unsigned long long)seed);
 	free(history.steps);
-	rmdir(directory);
+	rmdir(history.directory);
 }
 
 #endif

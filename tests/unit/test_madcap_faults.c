@@ -106,33 +106,30 @@ static uint32_t end_of(unsigned int lease)
 	return found.end_sec;
 }
 
-static int check_overlap(void)
+static bool share_an_address(const struct book_range *a, const struct book_range *b)
 {
-	static struct {
-		struct madcap_address first;
-		uint32_t count;
-	} seen[64];
+	uint64_t distance;
+
+	return (madcap_address_distance(&a->first, &b->first, &distance) && distance < a->count) ||
+	       (madcap_address_distance(&b->first, &a->first, &distance) && distance < b->count);
+}
+
+/* Returns how many ranges there are, in leases of all states. */
+static size_t check_overlap(void)
+{
+	static struct book_range seen[64];
 	struct book_lease lease;
 	uint64_t at = 0;
-	int n = 0;
+	size_t n = 0;
 
 	while (book_next(world.book, &at, &lease) == 0) {
-		for (size_t i = 0; i < lease.n_ranges && n < 64; i++) {
-			struct book_range range = book_lease_range(&lease, i);
-
-			seen[n].first = range.first;
-			seen[n++].count = range.count;
-		}
+		for (size_t i = 0; i < lease.n_ranges && n < 64; i++)
+			seen[n++] = book_lease_range(&lease, i);
 	}
-	for (int i = 0; i < n; i++) {
-		for (int j = 0; j < i; j++) {
-			uint64_t distance;
-			bool behind =
-				madcap_address_distance(&seen[j].first, &seen[i].first, &distance);
-
-			FAULT_EXPECT(!behind || distance >= seen[j].count,
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < i; j++)
+			FAULT_EXPECT(!share_an_address(&seen[i], &seen[j]),
 				     "two leases have one address");
-		}
 	}
 	return n;
 }
