@@ -282,7 +282,10 @@ static void check_refusal(const struct exchange *exchange)
 	unsigned int least = counted ? in->count_min : 1;
 	unsigned int n = 0;
 
-	if (madcap_message_has(in, MADCAP_OPT_START_TIME) || is_active(find_truth(exchange->lease)))
+	/* What is there is granted again. */
+	HISTORY_EXPECT(!is_active(find_truth(exchange->lease)), "lease %u: refused, and is there",
+		       exchange->lease);
+	if (madcap_message_has(in, MADCAP_OPT_START_TIME))
 		return;
 	for (uint32_t at = 0; at < model.n_given; at++)
 		n += in_the_way(at, now_sec(), now_sec() + in->lease_time, exchange->lease) == NULL;
