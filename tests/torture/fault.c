@@ -6,6 +6,7 @@
 #include <execinfo.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
@@ -463,9 +464,27 @@ FUNCTION(FAULT_FILES, int, -1, __fxstat, (int version, int fd, struct stat *st),
 	 EIO)
 FUNCTION(FAULT_FILES, int, -1, fstatfs, (int fd, struct statfs *st), (fd, st), EIO)
 FUNCTION(FAULT_FILES, int, -1, fstatfs64, (int fd, struct statfs *st), (fd, st), EIO)
-FUNCTION(FAULT_FILES, char *, NULL, realpath, (const char *path, char *resolved), (path, resolved),
-	 EACCES, ENOMEM)
 FUNCTION(FAULT_FILES, int, -1, fflush, (FILE * file), (file), ENOSPC)
+
+/* Sanitizers give it memory of their own, too. */
+EXPORT char *fault_realpath(const char *path, char *resolved) __asm__("realpath");
+char *fault_realpath(const char *path, char *resolved)
+{
+	static const int errors[] = { EACCES, ENOMEM, 0 };
+	static char *(*real)(const char *, char *);
+	char *buf;
+	char *got;
+
+	if (strikes(FAULT_FILES, "realpath", errors) != 0)
+		return NULL;
+	if (real == NULL)
+		*(void **)(&real) = dlsym(RTLD_NEXT, "realpath");
+	buf = resolved != NULL ? resolved : allocate(PATH_MAX);
+	got = buf != NULL ? real(path, buf) : NULL;
+	if (got == NULL && resolved == NULL)
+		fault_free(buf);
+	return got;
+}
 
 EXPORT void *fault_mmap(void *at, size_t size, int prot, int flags, int fd,
 			off_t offset) __asm__("mmap");
