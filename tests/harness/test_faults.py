@@ -70,12 +70,12 @@ class Calls(Faulty):
     def test_one_fails(self):
         self.each()
 
-    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    @stepping.only_in_torture
     def test_in_other_ways(self):
         for variant in range(1, 4):
             self.each(variant=variant)
 
-    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    @stepping.only_in_torture
     def test_all_fail_from_one_on(self):
         for variant in range(4):
             self.each(variant=variant, lasting=True)

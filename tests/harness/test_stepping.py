@@ -125,27 +125,27 @@ class Stepping(Case):
         self.others = self.start()
         self.each(lambda n: self.tool('reclaim', n=n), self.leave_dead)
 
-    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    @stepping.only_in_torture
     def test_fatal_signal(self):
         self.others = self.start()
         self.each(lambda n: self.play(CONNECT + 'disconnect a\n', n, signal.SIGSEGV),
                   self.leave_dead)
 
-    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    @stepping.only_in_torture
     def test_everything_that_a_session_does(self):
-        """What is remembered is written after a second; before, there is something to remember."""
         script = (CONNECT + 'renegotiate a\nrelogin a user=bob\ndrop a\nreconnect a user=carol\n'
                   'disconnect a how=hangup\n')
         self.others = self.start()
         self.each(lambda n: self.play(script, n), self.leave_dead)
 
-    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    @stepping.only_in_torture
     def test_detach(self):
         self.others = self.start()
         self.each(lambda n: self.play(CONNECT + 'detach a\ndisconnect a\n', n), self.leave_dead)
 
-    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    @stepping.only_in_torture
     def test_maintenance(self):
+        """What is remembered is written a second after the connect."""
         self.others = self.start()
         before = self.play(CONNECT + 'disconnect a\n', 0).outcome()[1]
         self.each(lambda n: self.play(CONNECT + 'wait 1.2\ndisconnect a\n', n), self.leave_dead,

@@ -283,12 +283,12 @@ class Faults(Survival):
     def test_one_call_fails(self):
         self.each()
 
-    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    @stepping.only_in_torture
     def test_in_other_ways(self):
         for variant in range(1, 4):
             self.each(variant=variant)
 
-    @unittest.skipUnless(stepping.LONG, 'make torture does this')
+    @stepping.only_in_torture
     def test_all_calls_fail_from_one_on(self):
         self.each(lasting=True)
 

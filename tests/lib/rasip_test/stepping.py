@@ -15,6 +15,11 @@ CALLS_MAX = 5000
 LONG = float(os.environ.get('TORTURE_SECONDS', '0')) > 0
 
 
+def only_in_torture(test):
+    """Elsewhere there is no such test."""
+    return test if LONG else None
+
+
 def why_not():
     """Why no process can be stepped here, or None."""
     if not STEP.exists():
