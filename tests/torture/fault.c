@@ -431,21 +431,15 @@ FUNCTION(FAULT_FILES, FILE *, NULL, fdopen, (int fd, const char *mode), (fd, mod
 
 TRANSFER(FAULT_FILES, read, (int fd, void *buf, size_t size), (fd, buf, size), size, EIO, SHORT,
 	 EINTR)
-TRANSFER(FAULT_FILES, pread, (int fd, void *buf, size_t size, off_t at), (fd, buf, size, at), size,
-	 EIO)
 TRANSFER(FAULT_FILES, write, (int fd, const void *buf, size_t size), (fd, buf, size), size, ENOSPC,
 	 SHORT, EINTR, EIO)
-TRANSFER(FAULT_FILES, pwrite, (int fd, const void *buf, size_t size, off_t at), (fd, buf, size, at),
-	 size, ENOSPC, SHORT, EINTR, EIO)
 FUNCTION(FAULT_FILES, ssize_t, -1, writev, (int fd, const struct iovec *v, int n), (fd, v, n),
 	 ENOSPC, EINTR, EIO)
 
 FUNCTION(FAULT_FILES, int, -1, fsync, (int fd), (fd), EIO, ENOSPC)
 FUNCTION(FAULT_FILES, int, -1, fdatasync, (int fd), (fd), EIO, ENOSPC)
 FUNCTION(FAULT_FILES, int, -1, msync, (void *at, size_t size, int flags), (at, size, flags), EIO)
-FUNCTION(FAULT_FILES, int, -1, ftruncate, (int fd, off_t size), (fd, size), ENOSPC, EIO)
 FUNCTION(FAULT_FILES, int, -1, ftruncate64, (int fd, off_t size), (fd, size), ENOSPC, EIO)
-FUNCTION(FAULT_FILES, off_t, -1, lseek, (int fd, off_t at, int from), (fd, at, from), EIO)
 FUNCTION(FAULT_FILES, int, ENOSPC, posix_fallocate64, (int fd, off_t at, off_t size),
 	 (fd, at, size), ENOSPC)
 FUNCTION(FAULT_FILES, int, -1, mkdir, (const char *path, mode_t mode), (path, mode), ENOSPC, EACCES,
@@ -486,6 +480,16 @@ char *fault_realpath(const char *path, char *resolved)
 	return got;
 }
 
+/* Where off_t is not what these take, they are left alone. */
+#if __SIZEOF_LONG__ == 8
+
+TRANSFER(FAULT_FILES, pread, (int fd, void *buf, size_t size, off_t at), (fd, buf, size, at), size,
+	 EIO)
+TRANSFER(FAULT_FILES, pwrite, (int fd, const void *buf, size_t size, off_t at), (fd, buf, size, at),
+	 size, ENOSPC, SHORT, EINTR, EIO)
+FUNCTION(FAULT_FILES, int, -1, ftruncate, (int fd, off_t size), (fd, size), ENOSPC, EIO)
+FUNCTION(FAULT_FILES, off_t, -1, lseek, (int fd, off_t at, int from), (fd, at, from), EIO)
+
 EXPORT void *fault_mmap(void *at, size_t size, int prot, int flags, int fd,
 			off_t offset) __asm__("mmap");
 void *fault_mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
@@ -517,6 +521,8 @@ int fault_munmap(void *at, size_t size)
 		hold(-1);
 	return code;
 }
+
+#endif
 
 /* ---- locks ----------------------------------------------------------------------------------- */
 
