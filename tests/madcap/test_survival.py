@@ -8,6 +8,8 @@ What it was asked and did not answer may have happened or not; asked again, it a
 TORTURE_SECONDS makes calls fail in more ways.
 """
 
+import os
+import pathlib
 import re
 import signal
 import time
@@ -27,6 +29,17 @@ class Server(madcapd.Madcapd):
         self.step = stepping.Step(n, case.directory, after=after)
         super().__init__(case.conf, case.log, self.step.wrap())
         case.addCleanup(self.stop, signal.SIGKILL)
+
+    def stop(self, number=signal.SIGTERM):
+        """The server itself: whoever watches it ends then, and not before the book is free."""
+        pid = self.process.pid
+        try:
+            served = pathlib.Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+            for child in served:
+                os.kill(int(child), number)
+        except (FileNotFoundError, ProcessLookupError):
+            served = []
+        return self.process.wait(madcapd.PATIENCE_SEC) if served else super().stop(number)
 
     def is_gone(self):
         return self.process.poll() is not None
@@ -162,14 +175,22 @@ class Survival(madcapd.Case):
         messages = [message, wire.renew(identifier, wire.lease_time(7000)),
                     wire.release(identifier)]
         for i, each in enumerate(messages):
-            if not self.send(server, client, each) or identifier not in self.book:
+            lives = self.send(server, client, each)
+            if not lives or self.book.get(identifier, ('refused',))[0] in ('refused', 'asked'):
                 return messages[:i + 1]
         return messages
 
     def connected(self, server):
         client = self.client(server)
         client.socket.connect(('127.0.0.1', server.port))
-        client.send = lambda message: client.socket.send(message.encode())
+
+        def send(message):
+            try:
+                client.socket.send(message.encode())
+            except ConnectionRefusedError:
+                pass  # the server is gone, and the next one will not have seen it
+
+        client.send = send
         return client
 
 
@@ -238,9 +259,15 @@ class Faults(Survival):
             for _ in range(3):
                 if answer is None and not server.is_gone():
                     client.send(message)
-                    answer = client.answer_to(message, self.PATIENCE_SEC)
+                    answer = self.answer_to(client, message)
             answers.append(answer)
         return answers
+
+    def answer_to(self, client, message):
+        try:
+            return client.answer_to(message, self.PATIENCE_SEC)
+        except ConnectionRefusedError:
+            return None
 
     def note(self, message, answer):
         """A server that cannot write says so: nothing has happened."""
