@@ -25,6 +25,7 @@ LDFLAGS ?=
 SANITIZE ?=
 WERROR ?=
 FUZZ_SECONDS ?= 20
+TORTURE_SECONDS ?= 600
 V ?=
 
 # Where pppd looks for plugins named without a slash: 2.5 says so itself, 2.4 does not.
@@ -87,7 +88,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
 
 .PHONY: all
 all: $(BUILD)/rasip.so $(BUILD)/rasip $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so \
-	$(BUILD)/ras-harness $(MODULES) ## everything (the default)
+	$(BUILD)/ras-harness $(BUILD)/torture/step $(BUILD)/torture/fault.so $(MODULES) ## everything (the default)
 
 # Rebuilds everything when the compiler or its flags change. In `make -j deps check` nothing is
 # compiled before deps is done.
@@ -172,6 +173,22 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpoo
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS)
+
+# Those whose calls of the system fail on purpose: what fails stands before the C library. A
+# sanitizer calls it before it is ready for instrumented code.
+$(call object,tests/torture/fault.c): EXTRA_CFLAGS = -fno-sanitize=all
+$(BUILD)/tests/test_faults $(BUILD)/tests/test_madcap_faults: $(call object,tests/torture/fault.c)
+
+$(BUILD)/torture/%: $(BUILD)/obj/tests/torture/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+# For programs that know nothing of it, by LD_PRELOAD.
+$(BUILD)/torture/%.so: $(BUILD)/obj/tests/torture/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -o $@ $^ $(LDFLAGS)
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
 	$(call say,LD,$@)
@@ -267,6 +284,10 @@ fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
 		printf '  %-7s %s\n' FUZZ $$name; \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
 			-artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
+
+.PHONY: torture
+torture: all $(TEST_BUILDS) ## kills, faults and random histories without end, for TORTURE_SECONDS
+	@RASIP_BUILD=$(abspath $(BUILD)) TORTURE_SECONDS=$(TORTURE_SECONDS) $(PYTHON) tests/torture/run.py
 
 .PHONY: coverage
 coverage: ## which lines the tests reach (sessions that are killed leave no trace)

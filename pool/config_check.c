@@ -340,10 +340,10 @@ void loader_check(struct config_loader *loader)
 	check_cycles(loader);
 	collect_locals(loader);
 	collect_reservations(loader);
-	if (!atlas_init(loader, &atlas))
-		return;
-	check_overlaps(loader, &atlas);
-	place_reservations(loader);
+	if (atlas_init(loader, &atlas)) {
+		check_overlaps(loader, &atlas);
+		place_reservations(loader);
+	}
 	free(atlas.pieces);
 	for (size_t i = 0; i < loader->config->n_pools && !loader->no_memory; i++)
 		check_pool(loader, i);

@@ -452,7 +452,6 @@ int lease_reclaim(struct op *op, uint32_t addr, const struct lease_record *recor
 int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record)
 {
 	size_t pool = lease_dynamic_pool(op, addr);
-	struct key key = key_lease(addr);
 	struct lease_record forgotten = *record;
 	int code = lease_unqueue(op, addr, record);
 
@@ -467,6 +466,7 @@ int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record
 	forgotten.since_us = 0; /* no rest, not even one "forever" */
 	if (pool != CONFIG_NO_POOL)
 		return lease_enqueue(op, pool, QUEUE_INDEX, addr, &forgotten);
-	code = record_delete(op->txn, &key);
-	return code < 0 ? op_fail(op, code) : 0;
+	/* Without a record, a pool that has passed this address would not find it again once the
+	 * configuration gives it back. */
+	return put_away(op, addr, &forgotten);
 }

@@ -2,6 +2,7 @@
 #include "op.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
@@ -35,18 +36,26 @@ static uint64_t map_bytes(const struct config *config)
 	return bytes < MAP_BYTES_MAX ? bytes : MAP_BYTES_MAX;
 }
 
-static bool read_boot_id(char id[static 40])
+#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_SIZE sizeof("01234567-89ab-cdef-0123-456789abcdef")
+
+/* 0, or -1 with errno set. */
+static int read_boot_id(char id[static BOOT_ID_SIZE])
 {
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	int fd = open(BOOT_ID_FILE, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
-		return false;
-	n = read(fd, id, 39);
+		return -1;
+	n = read(fd, id, BOOT_ID_SIZE - 1);
 	close(fd);
-	id[n > 0 ? n : 0] = '\0';
-	id[strcspn(id, "\n")] = '\0';
-	return n > 0;
+	if (n == BOOT_ID_SIZE - 1) {
+		id[n] = '\0';
+		return 0;
+	}
+	if (n >= 0)
+		errno = EIO;
+	return -1;
 }
 
 static uint64_t boot_of_kernel(void)
@@ -83,16 +92,25 @@ int op_registry(struct op *op, uint64_t *ret)
 
 /*
  * Leases are not synced, so after a crash of the machine a store on a real disk may be anything.
- * There, its name carries the boot that it belongs to; a tmpfs is empty after a boot anyway.
+ * There, its name carries the boot that it belongs to; a tmpfs is empty after a boot anyway. All
+ * processes have to come to the same name: whoever cannot find out has no store.
  */
 static int leases_path(struct pool *pool, char *path, size_t size, struct error *error)
 {
 	const char *dir = pool->config->runtime_dir;
+	char boot[BOOT_ID_SIZE] = "";
 	struct statfs fs;
-	char boot[40];
 	int n;
 
-	if (fstatfs(pool->runtime_fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC && read_boot_id(boot))
+	if (fstatfs(pool->runtime_fd, &fs) != 0) {
+		error_set_errno(error, errno, "cannot find out what file system %s is on", dir);
+		return POOL_E_SYSTEM;
+	}
+	if (fs.f_type != TMPFS_MAGIC && read_boot_id(boot) != 0 && errno != ENOENT) {
+		error_set_errno(error, errno, "cannot read " BOOT_ID_FILE);
+		return POOL_E_SYSTEM;
+	}
+	if (boot[0] != '\0')
 		n = snprintf(path, size, "%s/leases-%.8s.mdb", dir, boot);
 	else
 		n = snprintf(path, size, "%s/" LEASES_FILE, dir);
@@ -290,8 +308,11 @@ int op_commit(struct op *op)
 		return code;
 	}
 	code = store_commit(&op->txn, op->error);
-	if (code < 0)
+	if (code < 0) {
 		op->n_events = 0;
+		/* LMDB may take nothing more from this handle: the next operation opens it anew. */
+		store_close(&op->pool->leases);
+	}
 	memset(op->counters, 0, op->pool->config->n_pools * sizeof(*op->counters));
 	tell(op);
 	return code;
@@ -316,6 +337,8 @@ void op_set_failure(struct op *op, int code)
 			  "the lease store in %s holds a record that makes no sense: move it "
 			  "away once no session uses it",
 			  op->pool->config->runtime_dir);
+	else if (code == POOL_E_NO_MEMORY)
+		error_set(op->error, "out of memory");
 	else if (code == POOL_E_INVALID)
 		error_set(op->error, "a record for the lease store in %s is too long",
 			  op->pool->config->runtime_dir);

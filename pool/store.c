@@ -52,8 +52,6 @@ static int code_of(int rc)
 	case MDB_INVALID:
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
-	case MDB_PANIC:
-	case MDB_BAD_TXN:
 		return POOL_E_DAMAGED;
 	case MDB_VERSION_MISMATCH:
 		return POOL_E_VERSION;
@@ -82,22 +80,104 @@ static int fail(const struct store *store, int rc, const char *what, struct erro
 	return code;
 }
 
-/* LMDB reads pages through a map: a file cut short would be a SIGBUS, not an error. */
-static int check_length(struct store *store, struct error *error)
+/* The file as it is, and as long as LMDB takes it to be. */
+struct extent {
+	int fd;
+	uint64_t size;
+	uint64_t page_size;
+	uint64_t n_pages;
+};
+
+/* 0, or LMDB's code. */
+static int read_extent(const struct store *store, struct extent *ret)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
 	struct stat file;
-	int fd;
 
 	if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0 ||
-	    mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &file) != 0)
-		return fail(store, MDB_INVALID, "read", error);
+	    mdb_env_get_fd(store->env, &ret->fd) != 0)
+		return MDB_INVALID;
+	if (fstat(ret->fd, &file) != 0)
+		return errno;
+	ret->size = (uint64_t)file.st_size;
+	ret->page_size = stat.ms_psize;
 	/* A store that has never been committed to has two meta pages and maybe nothing else. */
-	if (info.me_last_txnid > 0 &&
-	    (uint64_t)file.st_size < ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
-		return fail(store, MDB_CORRUPTED, "read", error);
+	ret->n_pages = info.me_last_txnid > 0 ? (uint64_t)info.me_last_pgno + 1 : 0;
 	return 0;
+}
+
+static bool is_whole(const struct extent *extent)
+{
+	return extent->size >= extent->n_pages * extent->page_size;
+}
+
+/* How many pages at or behind `first` the free list has; fewer where it cannot be read. */
+static uint64_t count_free(MDB_env *env, uint64_t first)
+{
+	MDB_txn *txn = NULL;
+	MDB_cursor *cursor = NULL;
+	MDB_val key;
+	MDB_val list; /* size_t: how many, and then page numbers */
+	uint64_t n = 0;
+
+	/* LMDB's free list is a database like others, with the number 0, for reading only. */
+	if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0)
+		return 0;
+	if (mdb_cursor_open(txn, 0, &cursor) != 0)
+		goto out;
+	while (mdb_cursor_get(cursor, &key, &list, MDB_NEXT) == 0) {
+		for (size_t at = sizeof(size_t); at + sizeof(size_t) <= list.mv_size;
+		     at += sizeof(size_t)) {
+			size_t page;
+
+			memcpy(&page, (const char *)list.mv_data + at, sizeof(page));
+			n += page >= first;
+		}
+	}
+	mdb_cursor_close(cursor);
+out:
+	mdb_txn_abort(txn);
+	return n;
+}
+
+/*
+ * A page that a transaction takes behind the file's end and gives back is never written, so pages
+ * may be missing that are free. What is missing is added, empty, while nobody else can write; if any
+ * of it is not free, the file has been cut short, and is left as it was.
+ */
+static int add_missing_pages(struct store *store)
+{
+	struct extent extent;
+	MDB_txn *txn = NULL;
+	uint64_t first;
+	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return rc;
+	rc = read_extent(store, &extent);
+	if (rc != 0 || is_whole(&extent))
+		goto out;
+	first = extent.size / extent.page_size;
+	if (ftruncate(extent.fd, (off_t)(extent.n_pages * extent.page_size)) != 0) {
+		rc = errno;
+	} else if (count_free(store->env, first) != extent.n_pages - first) {
+		rc = ftruncate(extent.fd, (off_t)extent.size) == 0 ? MDB_CORRUPTED : errno;
+	}
+out:
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+/* LMDB reads pages through a map: a file cut short would be a SIGBUS, not an error. */
+static int check_length(struct store *store, struct error *error)
+{
+	struct extent extent;
+	int rc = read_extent(store, &extent);
+
+	if (rc == 0 && !is_whole(&extent))
+		rc = store->read_only ? MDB_CORRUPTED : add_missing_pages(store);
+	return rc == 0 ? 0 : fail(store, rc, "look at it", error);
 }
 
 /*
@@ -166,6 +246,7 @@ static int make_file(const struct store *store, const struct store_options *opti
 	if ((size_t)snprintf(path, sizeof(path), "%s-new-%d", store->path, (int)getpid()) >=
 	    sizeof(path))
 		return fail(store, ENAMETOOLONG, "make it", error);
+	unlink(path); /* of one who had our number and was killed in here */
 	rc = mdb_env_create(&env);
 	if (rc == 0)
 		rc = mdb_env_open(env, path, env_flags(options) | MDB_NOLOCK, 0600);

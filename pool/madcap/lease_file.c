@@ -270,7 +270,8 @@ int lease_parse(const char *text, size_t size, struct madcap_lease **ret, struct
 	int code;
 
 	if (object == NULL) {
-		if (json_error_code(&problem) == json_error_out_of_memory) {
+		/* No line: it had not even the memory to begin. */
+		if (json_error_code(&problem) == json_error_out_of_memory || problem.line < 0) {
 			error_set(error, "out of memory");
 			return LEASE_FILE_E_NO_MEMORY;
 		}
@@ -295,6 +296,22 @@ static json_t *addresses_json(const struct madcap_lease *lease)
 	return array;
 }
 
+/* json_dumps() would leave out a member's name for which there is no memory, and say nothing. */
+static char *print_object(const json_t *object)
+{
+	size_t size = json_dumpb(object, NULL, 0, JSON_INDENT(2));
+	char *text = size > 0 ? malloc(size + 1) : NULL;
+
+	if (text == NULL)
+		return NULL;
+	if (json_dumpb(object, text, size, JSON_INDENT(2)) != size) {
+		free(text);
+		return NULL;
+	}
+	text[size] = '\0';
+	return text;
+}
+
 char *lease_print(const struct madcap_lease *lease)
 {
 	char id[2 * MADCAP_CLIENT_ID_MAX + 1] = "", start[TIME_TEXT_SIZE], stop[TIME_TEXT_SIZE];
@@ -316,7 +333,7 @@ char *lease_print(const struct madcap_lease *lease)
 	if (lease->ttl != LEASE_TTL_UNKNOWN)
 		bad |= json_object_set_new(object, "ttl", json_integer(lease->ttl));
 	if (bad == 0)
-		text = json_dumps(object, JSON_INDENT(2));
+		text = print_object(object);
 	json_decref(object);
 	return text;
 }
@@ -419,9 +436,11 @@ static void sync_directory(const char *path)
 
 static bool replace(const char *path, const char *temporary, const char *text)
 {
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	bool good;
+	int fd;
 
+	unlink(temporary); /* of one who had our number and was killed in here */
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
 	good = write_all(fd, text, strlen(text)) && write_all(fd, "\n", 1) && fsync(fd) == 0;
