@@ -239,10 +239,9 @@ void loader_check_pieces(struct config_loader *loader, const struct pool_draft *
 		pieces += ((uint64_t)range->last - range->first) / UINT16_MAX + 1;
 	}
 	if (pieces > PIECES_MAX)
-		loader_report(
-			loader, draft->exclude != NULL ? draft->exclude : draft->ranges,
-			"%s: leaves the pool in %llu pieces; a request to a MADCAP server can "
-			"name %d",
-			draft->exclude != NULL ? "exclude" : "ranges", (unsigned long long)pieces,
-			PIECES_MAX);
+		loader_report(loader, draft->exclude != NULL ? draft->exclude : draft->ranges,
+			      "%s: leaves the pool in %llu pieces of at most 65535 addresses; a "
+			      "request to a MADCAP server can name %d",
+			      draft->exclude != NULL ? "exclude" : "ranges",
+			      (unsigned long long)pieces, PIECES_MAX);
 }
