@@ -103,6 +103,7 @@ struct pool_env {
 	void (*observe)(void *context, const struct pool_event *event); /* NULL: nobody watches */
 	bool (*in_use)(void *context, uint32_t addr_be); /* on this machine; NULL: ask the kernel */
 	void *context;
+	unsigned int threads; /* that may ask the kernel at a time; 0 or 1: none but the caller's */
 };
 
 /*
@@ -218,6 +219,11 @@ int pool_maintain(struct pool *pool, struct error *why);
  */
 int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct error *why);
 
+/* How many dead leases there are of foreign modules: those that a pool_reclaim without `modules`
+ * leaves. */
+int pool_count_waiting(struct pool *pool, uint64_t *ret_count, struct error *why)
+	__attribute__((warn_unused_result));
+
 /* ---- for the operator's tool: nothing below is used by sessions ------------------------------ */
 
 enum pool_state { POOL_STATE_ACTIVE, POOL_STATE_HELD, POOL_STATE_REMEMBERED };
@@ -244,6 +250,7 @@ struct pool_filter {
 	const char *user_glob; /* NULL: any */
 	uint32_t addr_be;      /* 0: any */
 	bool all;              /* resting and remembered ones too */
+	bool dead;             /* active ones whose owner is dead alone, as pool_find_dead has it */
 };
 
 /*
@@ -331,6 +338,21 @@ int pool_explain(struct pool *pool, const struct pool_request *request,
  */
 int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_record,
 		bool *ret_alive, struct error *why);
+
+/* A lease that pool_walk showed as active. */
+struct pool_owner {
+	uint32_t addr_be;
+	uint64_t id;
+	bool dead; /* it is still in the registry, and no session holds its lock */
+};
+
+/*
+ * Finds out which of these leases are waiting to be taken back: sets `dead` of each. Every lock is
+ * asked for, by up to env.threads threads. As with pool_lookup, a session that is giving its
+ * address back at this moment may be taken for dead. On an error `dead` says nothing.
+ */
+int pool_find_dead(struct pool *pool, struct pool_owner *owners, size_t n, struct error *why)
+	__attribute__((warn_unused_result));
 
 /* Ends an address's rest and forgets who had it; takes a dead lease back. POOL_E_NOT_OWNER if a
  * live session has it, POOL_E_NOT_FOUND if nothing is known of it. */
