@@ -184,7 +184,8 @@ static int collect_active(struct op *op, struct owner_questions *questions)
 	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
 }
 
-/* Most of those that are without a lock although they were active have ended well since then. */
+/* Most of those that are without a lock although they were active have ended well since then:
+ * POOL_E_NOT_FOUND. */
 static int get_unowned(struct op *op, uint32_t addr, uint64_t id, struct lease_record *ret)
 {
 	int code = record_get_lease(op->txn, addr, ret);
@@ -465,6 +466,37 @@ int pool_forget(struct pool *pool, uint32_t addr_be, struct error *why)
 	if (code < 0)
 		return code;
 	code = forget(&op, ntohl(addr_be));
+	if (code == 0)
+		code = op_commit(&op);
+	op_done(&op);
+	return code;
+}
+
+static int take_back(struct op *op, uint32_t addr, uint64_t id)
+{
+	struct lease_record record;
+	char text[IP4_TEXT_SIZE];
+	int code = get_unowned(op, addr, id, &record);
+
+	if (code == POOL_E_NOT_FOUND)
+		error_set(op->error, "the lease of %s has ended", format_ip4(addr, text));
+	if (code < 0)
+		return code;
+	if (owner_is_live(&op->pool->owners, addr)) {
+		error_set(op->error, "%s belongs to a live session", format_ip4(addr, text));
+		return POOL_E_NOT_OWNER;
+	}
+	return lease_reclaim(op, addr, &record);
+}
+
+int pool_take_back(struct pool *pool, uint32_t addr_be, uint64_t id, struct error *why)
+{
+	struct op op;
+	int code = op_begin(&op, pool, true, why);
+
+	if (code < 0)
+		return code;
+	code = take_back(&op, ntohl(addr_be), id);
 	if (code == 0)
 		code = op_commit(&op);
 	op_done(&op);

@@ -358,4 +358,11 @@ int pool_find_dead(struct pool *pool, struct pool_owner *owners, size_t n, struc
  * live session has it, POOL_E_NOT_FOUND if nothing is known of it. */
 int pool_forget(struct pool *pool, uint32_t addr_be, struct error *why);
 
+/*
+ * Takes back the lease `id` of an address, which looked dead. POOL_E_NOT_FOUND if it has ended since
+ * then, which leaves all that is remembered; POOL_E_NOT_OWNER if a live session has it.
+ */
+int pool_take_back(struct pool *pool, uint32_t addr_be, uint64_t id, struct error *why)
+	__attribute__((warn_unused_result));
+
 #endif
