@@ -302,7 +302,8 @@ install: $(BUILD)/rasip.so $(BUILD)/rasip install-madcap ## into DESTDIR, below 
 	install -D -m 644 conf/rasip.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rasip.conf
 	install -D -m 644 conf/rasip.bash-completion $(DESTDIR)$(COMPLETIONDIR)/rasip
 	install -d $(DESTDIR)$(UNITDIR)
-	$(foreach unit,$(UNITS),sed 's|/usr/sbin/|$(SBINDIR)/|' $(unit) >$(DESTDIR)$(UNITDIR)/$(notdir $(unit)) &&) :
+	$(foreach unit,$(UNITS),sed 's|/usr/sbin/|$(SBINDIR)/|' $(unit) | \
+		install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$(notdir $(unit)) &&) :
 
 .PHONY: install-madcap
 install-madcap: $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so
@@ -315,8 +316,8 @@ install-madcap: $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so
 	install -D -m 644 pool/madcap/madcap.h $(DESTDIR)$(INCLUDEDIR)/madcap.h
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(LIBMADCAP_VERSION)|' conf/libmadcap.pc.in \
-		>$(DESTDIR)$(LIBDIR)/pkgconfig/libmadcap.pc
+		-e 's|@VERSION@|$(LIBMADCAP_VERSION)|' conf/libmadcap.pc.in | \
+		install -m 644 /dev/stdin $(DESTDIR)$(LIBDIR)/pkgconfig/libmadcap.pc
 
 .PHONY: uninstall
 uninstall: ## what install put there
