@@ -180,25 +180,28 @@ $(BUILD)/bench/bench_madcapd: | $(BUILD)/madcapd
 
 # Fuzz targets and the pool they link are built apart, by clang with its own instrumentation.
 FUZZ_CC ?= clang
-FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base \
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base -Itests/fuzz \
 	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 $(BUILD)/obj/fuzz/%.o: %.c $(FLAGS_STAMP)
 	$(call say,FUZZCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 
-$(BUILD)/fuzz/fuzz_madcap_%: $(BUILD)/obj/fuzz/tests/fuzz/fuzz_madcap_%.o \
-		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES) \
-			$(filter-out pool/madcap/madcapd_%,$(MADCAP_SOURCES)))
+fuzz_object = $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(1))
+FUZZ_POOL := $(call fuzz_object,$(POOL_SOURCES))
+FUZZ_MADCAP := $(call fuzz_object,$(filter-out pool/madcap/madcapd_%,$(MADCAP_SOURCES)))
+# Targets that are after what stands in a store, not after LMDB, have one without LMDB.
+FUZZ_IN_MEMORY := $(filter-out %/pool/store.o,$(FUZZ_POOL)) $(call fuzz_object,tests/fuzz/store_in_memory.c)
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/fuzz/tests/fuzz/fuzz_%.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
-
-$(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/tests/fuzz/%.o \
-		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES))
-	$(call say,LD,$@)
-	@mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDFLAGS) $(POOL_LIBS)
+$(addprefix $(BUILD)/fuzz/fuzz_,config parse secrets): $(FUZZ_POOL)
+$(BUILD)/fuzz/fuzz_secrets: $(call fuzz_object,plugin/secrets.c)
+$(BUILD)/fuzz/fuzz_store: $(FUZZ_IN_MEMORY)
+$(filter-out %_book %_admin,$(filter $(BUILD)/fuzz/fuzz_madcap_%,$(FUZZERS))): $(FUZZ_MADCAP) $(FUZZ_POOL)
+$(addprefix $(BUILD)/fuzz/fuzz_madcap_,book admin): $(FUZZ_MADCAP) $(FUZZ_IN_MEMORY)
+$(BUILD)/fuzz/fuzz_madcap_admin: $(call fuzz_object,$(wildcard pool/madcap/madcapd_*.c pool/madcap/admin_socket.c))
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
@@ -208,7 +211,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/tests/fuzz/%.o \
 DEPS := gcc g++ libc6-dev make pkg-config binutils ppp ppp-dev liblmdb-dev libconfig-dev libjansson-dev \
 	check python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc universal-ctags \
-	valgrind gcovr
+	valgrind gcovr afl++
 APT := env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
 	-o Dpkg::Options::=--force-confold install
 
@@ -256,14 +259,32 @@ check-unit check-harness check-tool check-madcap check-real:
 bench: $(BENCHES) $(BUILD)/rasip ## the benchmarks; BENCH_QUICK=1 for a short run
 	@for bench in $(BENCHES); do $$bench || exit 1; done
 
-.PHONY: fuzz
+# A corpus for each in tests/fuzz/corpus, a dictionary beside the target where it has one. What is
+# found meanwhile stays in build/fuzz/corpus; a crash leaves its input in build/fuzz.
+.PHONY: fuzz fuzz-afl fuzz-afl-build
 fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
 	@for fuzzer in $^; do \
-		name=$${fuzzer##*/fuzz_}; found=$(BUILD)/fuzz/corpus/$$name; \
-		given=tests/fuzz/corpus/$$name; [ -d $$given ] || given=; mkdir -p $$found; \
+		name=$${fuzzer##*/fuzz_}; found=$(BUILD)/fuzz/corpus/$$name; mkdir -p $$found; \
+		given=tests/fuzz/corpus/$$name; [ -d $$given ] || given=; \
+		words=tests/fuzz/$$name.dict; [ -f $$words ] || words=; \
 		printf '  %-7s %s\n' FUZZ $$name; \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
-			-artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
+			$${words:+-dict=$$words} -artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
+
+# The same targets with AFL++'s instrumentation and driver (Debian: afl++).
+AFL_ENV := AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_QUIET=1
+fuzz-afl-build:
+	@AFL_QUIET=1 $(MAKE) --no-print-directory BUILD=$(BUILD)/afl FUZZ_CC=afl-clang-fast \
+		$(FUZZERS:$(BUILD)/%=$(BUILD)/afl/%)
+fuzz-afl: fuzz-afl-build ## likewise with AFL++; FUZZ_TARGETS="store parse" for some
+	@for name in $(or $(FUZZ_TARGETS),$(FUZZERS:$(BUILD)/fuzz/fuzz_%=%)); do \
+		given=tests/fuzz/corpus/$$name; out=$(BUILD)/afl/found/$$name; mkdir -p $$out; \
+		words=tests/fuzz/$$name.dict; [ -f $$words ] || words=; \
+		printf '  %-7s %s\n' AFL $$name; \
+		$(AFL_ENV) afl-fuzz -V $(FUZZ_SECONDS) -t 10000 -i $$given -o $$out $${words:+-x $$words} \
+			-- $(BUILD)/afl/fuzz/fuzz_$$name >$$out/log 2>&1 || { tail -n 20 $$out/log; exit 1; }; \
+		grep -E '^(execs_done|corpus_count|saved_crashes)' $$out/default/fuzzer_stats; \
+		grep -q '^saved_crashes *: 0$$' $$out/default/fuzzer_stats || exit 1; done
 
 .PHONY: coverage
 coverage: ## which lines the tests reach (sessions that are killed leave no trace)

@@ -374,7 +374,7 @@ class DamagedStore(Case):
         whole = self.store.read_bytes()
         # A byte for the kind's length, the kind, the version in four bytes.
         kind = b'\x0crasip-leases'
-        changed = whole.replace(kind + (1).to_bytes(4, 'big'), kind + (1000).to_bytes(4, 'big'))
+        changed = whole.replace(kind + (2).to_bytes(4, 'big'), kind + (1000).to_bytes(4, 'big'))
         self.assertNotEqual(changed, whole)
         self.store.write_bytes(changed)
         h = self.start()
