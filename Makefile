@@ -42,7 +42,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -W
 # Fortified functions need an optimiser, and hide mistakes from sanitizers.
 HARDENING := $(if $(SANITIZE),,$(if $(findstring FORTIFY,$(CPPFLAGS) $(CFLAGS)),,$(if \
 	$(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)) -fstack-protector-strong)
-ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden -MMD -MP \
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -fPIC -fvisibility=hidden -MMD -MP \
 	-Iplugin -Ipool -Ipool/base $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_LDFLAGS := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -180,7 +180,7 @@ $(BUILD)/bench/bench_madcapd: | $(BUILD)/madcapd
 
 # Fuzz targets and the pool they link are built apart, by clang with its own instrumentation.
 FUZZ_CC ?= clang
-FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base -Itests/fuzz \
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base -Itests/fuzz \
 	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 $(BUILD)/obj/fuzz/%.o: %.c $(FLAGS_STAMP)
 	$(call say,FUZZCC,$<)
@@ -211,7 +211,8 @@ $(BUILD)/fuzz/fuzz_madcap_admin: $(call fuzz_object,$(wildcard pool/madcap/madca
 DEPS := gcc g++ libc6-dev make pkg-config binutils ppp ppp-dev liblmdb-dev libconfig-dev libjansson-dev \
 	check python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc universal-ctags \
-	valgrind gcovr afl++
+	valgrind gcovr afl++ clang-tools gcc-i686-linux-gnu libc6-dev-i386-cross \
+	gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
 APT := env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
 	-o Dpkg::Options::=--force-confold install
 
@@ -254,6 +255,10 @@ check-madcap: all ## madcap(1) and madcapd(8)
 check-real: all $(REAL_PLUGINS) ## real pppds in user-mode Linux
 check-unit check-harness check-tool check-madcap check-real:
 	@$(RUN_TESTS) --suite $(@:check-%=%) $(addprefix --filter ,$(TESTS))
+
+.PHONY: check-all
+check-all: check ## and what takes longer: 32 bit, big-endian, valgrind, ...; PLATFORMS="i386 scan" for some
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/platforms $(PLATFORMS)
 
 .PHONY: bench
 bench: $(BENCHES) $(BUILD)/rasip ## the benchmarks; BENCH_QUICK=1 for a short run

@@ -102,7 +102,7 @@ START_TEST(permute_visits_every_number_once)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		uint64_t n = sizes[i];
-		bool *seen = calloc(n, sizeof(*seen));
+		bool *seen = calloc((size_t)n, sizeof(*seen));
 
 		ck_assert_ptr_nonnull(seen);
 		for (uint64_t index = 0; index < n; index++) {

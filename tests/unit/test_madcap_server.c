@@ -433,7 +433,7 @@ START_TEST(rfc2730_2_2_3_offered_addresses_are_held)
 
 	with_count(&discover, 10, 10);
 	ck_assert_int_eq(ask(&discover), MADCAP_OFFER);
-	snprintf(offered, sizeof(offered), "%s", got_ranges());
+	snprintf(offered, sizeof(offered), "%.255s", got_ranges());
 	ASSERT_NAK(&other, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_NONE);
 	discover = message(MADCAP_REQUEST, 1);
 	with_count(&discover, 10, 10);
@@ -454,7 +454,7 @@ START_TEST(rfc2730_2_2_3_what_was_offered_is_given)
 		if (lists[i] != NULL)
 			with_ranges(&out, lists[i]);
 		ck_assert_int_eq(ask(&out), MADCAP_OFFER);
-		snprintf(offered, sizeof(offered), "%s", got_ranges());
+		snprintf(offered, sizeof(offered), "%.255s", got_ranges());
 		request(20 + i, 1); /* somebody else, in between */
 		out.type = MADCAP_REQUEST;
 		ck_assert_int_eq(ask(&out), MADCAP_ACK);
