@@ -41,6 +41,14 @@ void owner_dir_close(struct owner_dir *dir)
 	*dir = OWNER_DIR_NONE;
 }
 
+/* Whatever the umask. Somebody else may be making it too. */
+static int make_directory(const struct owner_dir *dir)
+{
+	if (mkdirat(dir->runtime_fd, "owner", 0700) != 0)
+		return errno == EEXIST ? 0 : -1;
+	return fchmodat(dir->runtime_fd, "owner", 0700, 0);
+}
+
 /* The directory is made when its first file is. */
 static int open_file(const struct owner_dir *dir, const char *name)
 {
@@ -49,7 +57,7 @@ static int open_file(const struct owner_dir *dir, const char *name)
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	if (mkdirat(dir->runtime_fd, "owner", 0700) != 0 && errno != EEXIST)
+	if (make_directory(dir) != 0)
 		return -1;
 	return openat(dir->runtime_fd, name, flags, 0600);
 }
