@@ -81,6 +81,7 @@ MODULES := $(patsubst tests/modules/%.c,$(BUILD)/modules/%.so,$(MODULE_SOURCES))
 REAL_PLUGINS := $(patsubst tests/real/%.c,$(BUILD)/real/%.so,$(REAL_SOURCES))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
+REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SOURCES))
 
 .PHONY: all
 all: $(BUILD)/rasip.so $(BUILD)/rasip $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so \
@@ -180,7 +181,7 @@ $(BUILD)/bench/bench_madcapd: | $(BUILD)/madcapd
 
 # Fuzz targets and the pool they link are built apart, by clang with its own instrumentation.
 FUZZ_CC ?= clang
-FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base -Itests/fuzz \
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base \
 	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 $(BUILD)/obj/fuzz/%.o: %.c $(FLAGS_STAMP)
 	$(call say,FUZZCC,$<)
@@ -202,6 +203,17 @@ $(BUILD)/fuzz/fuzz_store: $(FUZZ_IN_MEMORY)
 $(filter-out %_book %_admin,$(filter $(BUILD)/fuzz/fuzz_madcap_%,$(FUZZERS))): $(FUZZ_MADCAP) $(FUZZ_POOL)
 $(addprefix $(BUILD)/fuzz/fuzz_madcap_,book admin): $(FUZZ_MADCAP) $(FUZZ_IN_MEMORY)
 $(BUILD)/fuzz/fuzz_madcap_admin: $(call fuzz_object,$(wildcard pool/madcap/madcapd_*.c pool/madcap/admin_socket.c))
+
+# The same targets without a fuzzer, for the inputs in tests/fuzz/corpus. What stands before a
+# library takes the place of what is in it.
+$(BUILD)/replay/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+$(BUILD)/replay/fuzz_secrets: $(BUILD)/obj/plugin/secrets.o
+$(addprefix $(BUILD)/replay/fuzz_,store madcap_book madcap_admin): $(BUILD)/obj/tests/fuzz/store_in_memory.o
+$(filter $(BUILD)/replay/fuzz_madcap_%,$(REPLAYS)): $(BUILD)/libmadcap_core.a
+$(REPLAYS): $(BUILD)/libpool.a
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
@@ -236,7 +248,7 @@ deps: ## install what building, running and testing need (Debian, Ubuntu)
 # ---- seeing it work ------------------------------------------------------------------------------
 
 RUN_TESTS = RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/run
-TEST_BUILDS := $(UNIT_TESTS) $(REAL_PLUGINS)
+TEST_BUILDS := $(UNIT_TESTS) $(REAL_PLUGINS) $(REPLAYS)
 
 .PHONY: demo
 demo: all $(REAL_PLUGINS) ## a real pppd gives real peers their addresses, here and now
@@ -250,7 +262,7 @@ check: all $(TEST_BUILDS) ## every test; SUITES="unit tool" for some, TESTS=PATT
 	@$(RUN_TESTS) $(addprefix --suite ,$(SUITES)) $(addprefix --filter ,$(TESTS))
 check-unit: all $(UNIT_TESTS) ## functions of pool/ and plugin/
 check-harness: all ## the plugin, played by ras-harness
-check-tool: all ## rasip(8), and installing
+check-tool: all $(REPLAYS) ## rasip(8), installing, and what fuzzing found
 check-madcap: all ## madcap(1) and madcapd(8)
 check-real: all $(REAL_PLUGINS) ## real pppds in user-mode Linux
 check-unit check-harness check-tool check-madcap check-real:

@@ -70,8 +70,8 @@ static void put(struct store_txn *txn, struct wire_reader *reader)
 		key = serial;
 		key_size = sizeof(serial);
 	}
-	(void)store_put(txn, (struct store_bytes){ key, key_size },
-			(struct store_bytes){ value, size });
+	(void)!store_put(txn, (struct store_bytes){ key, key_size },
+			 (struct store_bytes){ value, size });
 }
 
 /* Into a book that has been made by the book itself, so that kind and version are right. */

@@ -106,7 +106,7 @@ static uint32_t take_addr(struct wire_reader *reader)
 {
 	uint8_t which = wire_read_u8(reader);
 
-	return which < 0xf0 ? 0x0a000000 + (which & 0x0f) + (which & 0x10 ? 0x100 : 0)
+	return which < 0xf0 ? 0x0a000000U + (which & 0x0fU) + (which & 0x10U) * 0x10U
 			    : wire_read_u32(reader);
 }
 
@@ -330,7 +330,7 @@ static void look(struct pool *pool)
 	(void)pool_stats(pool, stats, &why);
 	(void)pool_lookup(pool, htonl(0x0a000001), &record, &alive, &why);
 	(void)pool_explain(pool, &request, &explanation, &why);
-	(void)pool_count_waiting(pool, &count, &why);
+	(void)!pool_count_waiting(pool, &count, &why);
 }
 
 static void check_given(const struct pool_lease *leases, size_t n)
