@@ -303,12 +303,16 @@ fuzz-afl: fuzz-afl-build ## likewise with AFL++; FUZZ_TARGETS="store parse" for 
 		grep -E '^(execs_done|corpus_count|saved_crashes)' $$out/default/fuzzer_stats; \
 		grep -q '^saved_crashes *: 0$$' $$out/default/fuzzer_stats || exit 1; done
 
+# What processes did that were killed, or that had become another user, leaves no trace.
 .PHONY: coverage
-coverage: ## which lines the tests reach (sessions that are killed leave no trace)
+coverage: ## which lines and branches the tests reach; a page in build/coverage/html
 	@rm -rf $(BUILD)/coverage
 	-$(Q)GCOV_ERROR_FILE=/dev/null $(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O0 -g --coverage' \
 		LDFLAGS=--coverage check SUITES='unit harness tool madcap'
-	$(Q)gcovr --root . --filter plugin/ --filter pool/ --sort-percentage $(BUILD)/coverage
+	@mkdir -p $(BUILD)/coverage/html
+	$(Q)gcovr --root . --filter plugin/ --filter pool/ --sort-percentage --print-summary \
+		--txt $(BUILD)/coverage/lines.txt --json $(BUILD)/coverage/all.json \
+		--html-details $(BUILD)/coverage/html/index.html $(BUILD)/coverage
 
 # ---- reading it ----------------------------------------------------------------------------------
 
