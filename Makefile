@@ -223,13 +223,16 @@ $(REPLAYS): $(BUILD)/libpool.a
 DEPS := gcc g++ libc6-dev make pkg-config binutils ppp ppp-dev liblmdb-dev libconfig-dev libjansson-dev \
 	check python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc universal-ctags \
-	valgrind gcovr afl++ clang-tools gcc-i686-linux-gnu libc6-dev-i386-cross \
-	gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
+	valgrind gcovr gcc-i686-linux-gnu libc6-dev-i386-cross
+# For check-all and fuzz-afl.
+DEPS_ALL := afl++ clang-tools gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
 APT := env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
 	-o Dpkg::Options::=--force-confold install
 
 # The package lists are fetched only where those at hand do not do.
-.PHONY: deps
+.PHONY: deps deps-all
+deps-all: DEPS += $(DEPS_ALL)
+deps-all: deps ## and what check-all and fuzz-afl need
 deps: ## install what building, running and testing need (Debian, Ubuntu)
 	@command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || { \
 		echo 'make deps: no apt-get here; install what these Debian packages hold: $(DEPS)' >&2; \
@@ -338,7 +341,7 @@ install: $(BUILD)/rasip.so $(BUILD)/rasip install-madcap ## into DESTDIR, below 
 	install -D -m 755 $(BUILD)/rasip $(DESTDIR)$(SBINDIR)/rasip
 	install -D -m 644 plugin/admin_module.h $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h
 	$(foreach page,$(MAN_PAGES),install -D -m 644 $(page) $(call man_dir,$(page))/$(notdir $(page)) &&) :
-	$(foreach file,README.md LICENSE,install -D -m 644 $(file) $(DESTDIR)$(DOCDIR)/$(file) &&) :
+	$(foreach file,README.md SECURITY.md LICENSE,install -D -m 644 $(file) $(DESTDIR)$(DOCDIR)/$(file) &&) :
 	$(foreach file,$(EXAMPLES),install -D -m 644 $(file) $(DESTDIR)$(DOCDIR)/$(file:conf/%=examples/%) &&) :
 	install -D -m 644 conf/rasip.conf $(CONFDIR)/rasip.conf.example
 	install -D -m 644 conf/rasip.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rasip.conf
@@ -370,7 +373,7 @@ uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PPPD_PLUGINDIR)/rasip.so $(DESTDIR)$(SBINDIR)/rasip
 	rm -f $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h $(CONFDIR)/rasip.conf.example
 	rm -f $(foreach page,$(MAN_PAGES),$(call man_dir,$(page))/$(notdir $(page)))
-	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md LICENSE $(EXAMPLES:conf/%=examples/%))
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md SECURITY.md LICENSE $(EXAMPLES:conf/%=examples/%))
 	rm -f $(DESTDIR)$(TMPFILESDIR)/rasip.conf $(DESTDIR)$(COMPLETIONDIR)/rasip
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
 	for directory in $(DESTDIR)$(DOCDIR) $(CONFDIR) $(DESTDIR)$(INCLUDEDIR)/rasip; do \
