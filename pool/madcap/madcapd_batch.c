@@ -106,6 +106,7 @@ static void say_answer(const struct madcap_input *input, const struct madcap_ans
 static void send_answers(struct madcapd *daemon, size_t n)
 {
 	struct net_answer answers[NET_BATCH];
+	int64_t now_ms = madcapd_clock().mono_ms;
 	size_t n_answers = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -113,7 +114,9 @@ static void send_answers(struct madcapd *daemon, size_t n)
 
 		if (daemon->verbose)
 			say_answer(&daemon->inputs[i], answer);
-		if (answer->size > 0)
+		if (answer->size > 0 &&
+		    budget_allows(&daemon->budget, &daemon->datagrams[i]->peer,
+				  daemon->datagrams[i]->length, answer->size, now_ms))
 			answers[n_answers++] = (struct net_answer){ daemon->datagrams[i],
 								    answer->data, answer->size };
 	}
@@ -150,7 +153,7 @@ void madcapd_gather(const struct madcapd *daemon)
 		left_us = began_us + window_us - now_us();
 		if (left_us <= 0)
 			return;
-		wait = (struct timespec){ .tv_nsec = left_us * 1000 };
+		wait = (struct timespec){ .tv_nsec = (long)left_us * 1000 };
 		if (ppoll(fds, net_poll(daemon->net, fds), &wait, NULL) <= 0)
 			return;
 		net_receive(daemon->net);
