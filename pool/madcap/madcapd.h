@@ -9,7 +9,6 @@
  *	madcapd_metrics.c     counters as text and as JSON
  *	madcapd_net.c         datagrams in and out; madcapd_queue.c, madcapd_sockets.c,
  *	                      madcapd_interfaces.c belong to it
- *	madcapd_budget.c      how much more than he sent anybody is sent
  *	admin_socket.c        the operator's connections
  *
  * One process, one thread, one loop. The rules of the protocol are in server.c and the leases in
@@ -20,7 +19,6 @@
 
 #include "admin_socket.h"
 #include "book.h"
-#include "madcapd_budget.h"
 #include "madcapd_net.h"
 #include "server.h"
 #include "server_config.h"
@@ -30,7 +28,6 @@ struct madcapd {
 	struct book *book;
 	struct madcap_server *server;
 	struct net *net;
-	struct budget budget; /* of answers */
 	struct admin_socket *admin;
 	int dir_fd; /* state_dir */
 	bool verbose;

@@ -106,7 +106,6 @@ static void say_answer(const struct madcap_input *input, const struct madcap_ans
 static void send_answers(struct madcapd *daemon, size_t n)
 {
 	struct net_answer answers[NET_BATCH];
-	int64_t now_ms = madcapd_clock().mono_ms;
 	size_t n_answers = 0;
 
 	for (size_t i = 0; i < n; i++) {
@@ -114,9 +113,7 @@ static void send_answers(struct madcapd *daemon, size_t n)
 
 		if (daemon->verbose)
 			say_answer(&daemon->inputs[i], answer);
-		if (answer->size > 0 &&
-		    budget_allows(&daemon->budget, &daemon->datagrams[i]->peer,
-				  daemon->datagrams[i]->length, answer->size, now_ms))
+		if (answer->size > 0)
 			answers[n_answers++] = (struct net_answer){ daemon->datagrams[i],
 								    answer->data, answer->size };
 	}

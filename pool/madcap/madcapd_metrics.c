@@ -98,7 +98,6 @@ static void write_machine(struct writer *writer, const struct madcapd *daemon)
 	labelled(writer, "datagrams_dropped_total", "reason", "share", net->dropped_unfair);
 	labelled(writer, "datagrams_dropped_total", "reason", "length", net->dropped_length);
 	labelled(writer, "datagrams_dropped_total", "reason", "kernel", net->dropped_kernel);
-	labelled(writer, "datagrams_dropped_total", "reason", "amplifies", daemon->budget.refused);
 	single(writer, "batches_total", "Batches served.", daemon->batches);
 	single(writer, "batches_failed_total", "Batches that could not be written.",
 	       daemon->failed_batches);

@@ -100,7 +100,6 @@ static int open_book(struct madcapd *daemon, struct error *error)
 		error_set_errno(error, errno, "no random numbers");
 		return POOL_E_SYSTEM;
 	}
-	daemon->budget.key = hash_key_make(options.seed);
 	return book_open(&options, &daemon->book, error);
 }
 
