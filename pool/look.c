@@ -89,20 +89,20 @@ static int describe_server(struct op *op, uint32_t addr, const struct lease_reco
 	struct served_record served;
 	int code;
 
-	ret->server = "";
 	if (pool == CONFIG_NO_POOL || op->pool->config->pools[pool].backend != BACKEND_MADCAP)
 		return 0;
 	ret->group_be = htonl(config_group(&op->pool->config->pools[pool], addr));
 	code = record_get_served(op->txn, addr, &served);
 	if (code < 0)
-		return code == POOL_E_NOT_FOUND ? 0 : code;
+		return code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
 	ret->server = madcap_endpoint_format(&served.server, server);
 	ret->expires_sec = served.end_sec;
 	return 0;
 }
 
-static void describe(const struct op *op, uint32_t addr, const struct lease_record *record,
-		     const char *pool, struct pool_record *ret)
+/* What stands on an address. `server` is for the name of the server behind it. */
+static int describe(struct op *op, uint32_t addr, const struct lease_record *record,
+		    const char *pool, char server[static POOL_SERVER_TEXT], struct pool_record *ret)
 {
 	uint64_t rest_end = lease_rest_end(op, addr, record);
 
@@ -121,7 +121,9 @@ static void describe(const struct op *op, uint32_t addr, const struct lease_reco
 		.seen_ms =
 			record->active ? ((int64_t)record->since_us - CLOCK_OFFSET_US) / 1000 : 0,
 		.id = record->id,
+		.server = "",
 	};
+	return describe_server(op, addr, record, server, ret);
 }
 
 /* Nobody's, and free: what was forgotten is not shown. */
@@ -169,10 +171,9 @@ static int walk_all(struct op *op, const struct names *names, const struct walk 
 					      : POOL_E_DAMAGED;
 		if (code < 0)
 			return op_fail(op, code);
-		describe(op, addr, &record, name_of(names, record.pool), &seen);
-		code = describe_server(op, addr, &record, server, &seen);
+		code = describe(op, addr, &record, name_of(names, record.pool), server, &seen);
 		if (code < 0)
-			return op_fail(op, code);
+			return code;
 		if (fits(filter, &seen)) {
 			code = walk->each(walk->context, &seen);
 			if (code != 0)
@@ -228,6 +229,7 @@ static int walk_unowned(struct op *op, const struct names *names, const struct w
 		const struct owner_question *question = &questions->list[i];
 		struct lease_record record;
 		struct pool_record seen;
+		char server[POOL_SERVER_TEXT];
 		int code;
 
 		if (question->live)
@@ -237,8 +239,9 @@ static int walk_unowned(struct op *op, const struct names *names, const struct w
 			continue;
 		if (code < 0)
 			return code;
-		describe(op, question->addr, &record, name_of(names, record.pool), &seen);
-		if (fits(walk->filter, &seen))
+		code = describe(op, question->addr, &record, name_of(names, record.pool), server,
+				&seen);
+		if (code == 0 && fits(walk->filter, &seen))
 			code = walk->each(walk->context, &seen);
 		if (code != 0)
 			return code;
@@ -302,14 +305,9 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 	if (code == 0) {
 		snprintf(pool->looked_up_pool, sizeof(pool->looked_up_pool), "%s",
 			 name_of(&names, pool->looked_up.pool));
-		describe(&op, addr, &pool->looked_up, pool->looked_up_pool, ret_record);
-		code = describe_server(&op, addr, &pool->looked_up, pool->looked_up_server,
-				       ret_record);
-		if (code < 0)
-			op_fail(&op, code);
-	}
-	if (code == 0) {
 		*ret_alive = pool->looked_up.active && owner_is_live(&pool->owners, addr);
+		code = describe(&op, addr, &pool->looked_up, pool->looked_up_pool,
+				pool->looked_up_server, ret_record);
 	}
 	free(names.entries);
 	op_done(&op);
