@@ -2,6 +2,12 @@
 #include "book.h"
 
 #include "book_engine.h"
+#include "book_file.h"
+
+int book_open(const struct book_options *options, struct book **ret, struct error *error)
+{
+	return file_book_open(options, ret, error);
+}
 
 void book_close(struct book **book)
 {
