@@ -49,6 +49,10 @@ ALL_LDFLAGS := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANI
 
 POOL_LIBS := -llmdb -lconfig
 JSON_LIBS := -ljansson
+# For madcapd's book in PostgreSQL; without libpq madcapd is built without it.
+LIBPQ_CFLAGS = $(shell $(PKG_CONFIG) --exists libpq 2>/dev/null && \
+	echo -DHAVE_LIBPQ $$($(PKG_CONFIG) --cflags libpq | sed 's/-I/-isystem /g'))
+LIBPQ_LIBS = $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
 
 POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c)
@@ -92,7 +96,8 @@ FLAGS_STAMP := $(BUILD)/flags
 FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PPPD_INCLUDE)
 $(FLAGS_STAMP): FORCE | $(filter deps,$(MAKECMDGOALS))
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' >$@
+	@printf '%s\n' '$(FLAGS_NOW) $(LIBPQ_CFLAGS)' | cmp -s - $@ || \
+		printf '%s\n' '$(FLAGS_NOW) $(LIBPQ_CFLAGS)' >$@
 .PHONY: FORCE
 FORCE:
 
@@ -104,6 +109,8 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 # pppd's headers are not written for our warnings; as system headers they do not get them.
 $(BUILD)/obj/plugin/plugin.o $(call object,$(HARNESS_SOURCES)) $(call object,$(MODULE_SOURCES) $(REAL_SOURCES)): \
 	EXTRA_CFLAGS = -isystem $(PPPD_INCLUDE)
+
+$(call object,$(wildcard pool/madcap/*postgres*.c)): EXTRA_CFLAGS = $(LIBPQ_CFLAGS)
 
 $(BUILD)/libpool.a: $(POOL_OBJECTS)
 	$(call say,AR,$@)
@@ -125,7 +132,7 @@ $(BUILD)/rasip: $(call object,$(TOOL_SOURCES)) $(BUILD)/libpool.a
 
 $(BUILD)/madcapd: $(call object,pool/madcap/madcapd.c) $(BUILD)/libmadcap_core.a $(BUILD)/libpool.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS) $(LIBPQ_LIBS)
 
 # The harness stands for pppd: it exports what a plugin takes from pppd, and nothing of the pool.
 $(BUILD)/ras-harness: $(call object,$(HARNESS_SOURCES))
@@ -163,7 +170,7 @@ $(BUILD)/tests/test_madcap_%: $(BUILD)/obj/tests/unit/test_madcap_%.o \
 		$(BUILD)/libmadcap_core.a $(BUILD)/libpool.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS) $(LIBPQ_LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
 	$(call say,LD,$@)
@@ -206,7 +213,7 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/tests/fuzz/%.o \
 # ---- what is needed from the distribution --------------------------------------------------------
 
 DEPS := gcc g++ libc6-dev make pkg-config binutils ppp ppp-dev liblmdb-dev libconfig-dev libjansson-dev \
-	check python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
+	check libpq-dev postgresql python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc universal-ctags \
 	valgrind gcovr
 APT := env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
@@ -280,7 +287,7 @@ format: ## lay out all C sources
 format-check: ## are they?
 	$(Q)clang-format --dry-run --Werror $(C_SOURCES) $(HEADERS)
 lint: ## what compilers, clang-tidy, cppcheck and others have to say; LINTS="tidy headers" for some
-	@LINT_CFLAGS='$(filter-out -MMD -MP,$(ALL_CFLAGS))' LINT_SOURCES='$(C_SOURCES)' \
+	@LINT_CFLAGS='$(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LIBPQ_CFLAGS)' LINT_SOURCES='$(C_SOURCES)' \
 		LINT_HEADERS='$(HEADERS)' PPPD_INCLUDE='$(PPPD_INCLUDE)' PYTHON='$(PYTHON)' \
 		tests/lint $(LINTS)
 

@@ -39,6 +39,7 @@ struct lease {
 	uint8_t state;
 	uint8_t flags;
 	uint8_t id_size;
+	uint8_t mark;        /* an engine's, while it commits */
 	struct span spans[]; /* and behind them the identifier */
 };
 

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: MIT */
+/* book_postgres_batch.c - batches of a shared book: begun, committed, or made again. */
+#include "book_postgres_impl.h"
+
+#ifdef HAVE_LIBPQ
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "book_postgres_schema.h"
+
+#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+
+/* After a batch that was overtaken, for so long each one begins with the lock. */
+#define CONTENDED_MS 1000
+
+/* Batches of which is kept what they changed, and how many are removed together. */
+#define BATCHES_KEPT 20000
+#define BATCHES_AT_A_TIME 256
+
+#define HEAD                                                                                       \
+	"SELECT program, schema_version, extra_sec, version, token, greatest(at_sec * 1000,"       \
+	" floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM madcap.book"
+
+/* The row is as this server has it in memory, and so is the time, as far as seconds matter. */
+#define AS_KNOWN                                                                                   \
+	" WHERE version = $1::bigint AND token = $2::bigint"                                       \
+	" AND schema_version = " SCHEMA_VERSION_TEXT " AND extra_sec = $3::bigint"                 \
+	" AND abs(greatest(at_sec, floor(extract(epoch FROM clock_timestamp()))::bigint)"          \
+	" - $4::bigint) <= 2 RETURNING version"
+
+const struct postgres_statement postgres_prepared[] = {
+	{ .name = "head", .sql = HEAD },
+	{ .name = "head_locked", .sql = HEAD " FOR UPDATE" },
+	{ .name = "mine", .sql = "SELECT token FROM madcap.batch WHERE version = $1::bigint" },
+	{ .name = "removed",
+	  .sql = "SELECT encode(unnest(removed), 'hex') FROM madcap.batch"
+		 " WHERE version > $1::bigint ORDER BY version" },
+	{ .name = "changed",
+	  .sql = ROWS_SELECT
+	  " AND l.id IN"
+	  " (SELECT unnest(changed) FROM madcap.batch WHERE version > $1::bigint)" },
+	{ .name = "confirm",
+	  .sql = "UPDATE madcap.book SET at_sec = greatest(at_sec, $4)" AS_KNOWN },
+	{ .name = "turn",
+	  .sql = "UPDATE madcap.book SET version = version + 1, token = $5::bigint,"
+		 " at_sec = greatest(at_sec, $4)" AS_KNOWN },
+	/* What follows does nothing where that has not made the token the batch's. */
+	{ .name = "erase",
+	  .sql = "DELETE FROM madcap.lease WHERE id = ANY($1::bytea[])"
+		 " AND EXISTS (SELECT FROM madcap.book WHERE token = $2::bigint)" },
+	{ .name = "put",
+	  .sql = "INSERT INTO madcap.lease (" ROWS_NAMES ", server, extra_sec)"
+		 " SELECT r.*, $15::text, $16::bigint FROM unnest(" ROWS_ARRAYS ") AS r"
+		 " WHERE EXISTS (SELECT FROM madcap.book WHERE token = $17::bigint)" },
+	{ .name = "tell",
+	  .sql = "INSERT INTO madcap.batch SELECT version, token, at_sec, $2::text, $3::bytea[],"
+		 " $4::bytea[] FROM madcap.book WHERE token = $1::bigint" },
+	{ .name = "prune",
+	  .sql = "DELETE FROM madcap.batch WHERE version < $1::bigint"
+		 " AND EXISTS (SELECT FROM madcap.book WHERE token = $2::bigint)" },
+};
+const size_t postgres_n_prepared = ARRAY_SIZE(postgres_prepared);
+
+static struct postgres_book *postgres_book_of(struct book *base)
+{
+	return (struct postgres_book *)(void *)base;
+}
+
+/* ---- what a batch comes to ------------------------------------------------------------------- */
+
+enum { MARK_NONE, MARK_PUT, MARK_CHANGED, MARK_GONE };
+
+/* A lease that was made and removed in the same batch never was; offers are nobody else's. */
+static void mark_changes(const struct memory_book *memory)
+{
+	for (size_t i = 0; i < memory->n_changes; i++) {
+		const struct change *change = &memory->changes[i];
+		struct lease *lease = change->lease;
+
+		if (lease->serial == 0)
+			continue;
+		if (change->kind == CHANGE_ADDED)
+			lease->mark = MARK_PUT;
+		else if (change->kind == CHANGE_EDITED)
+			lease->mark = lease->mark == MARK_PUT ? MARK_PUT : MARK_CHANGED;
+		else
+			lease->mark = lease->mark == MARK_PUT ? MARK_NONE : MARK_GONE;
+	}
+}
+
+/* Each marked lease once; the marks are gone afterwards. Returns how many there were. */
+static size_t collect(struct postgres_book *book)
+{
+	const struct memory_book *memory = &book->memory;
+	size_t n = 0;
+
+	rows_reset(&book->rows);
+	text_reset(&book->erased);
+	text_reset(&book->changed);
+	text_reset(&book->removed);
+	mark_changes(memory);
+	for (size_t i = 0; i < memory->n_changes; i++) {
+		struct lease *lease = memory->changes[i].lease;
+		uint8_t mark = lease->mark;
+
+		lease->mark = MARK_NONE;
+		n += mark != MARK_NONE;
+		if (mark == MARK_CHANGED || mark == MARK_GONE)
+			text_add_bytes(&book->erased, lease_id(lease));
+		if (mark == MARK_GONE)
+			text_add_bytes(&book->removed, lease_id(lease));
+		if (mark == MARK_PUT || mark == MARK_CHANGED) {
+			text_add_bytes(&book->changed, lease_id(lease));
+			rows_add(&book->rows, lease);
+		}
+	}
+	return n;
+}
+
+/* ---- the exchanges --------------------------------------------------------------------------- */
+
+/* Statements being put together, and numbers as text that they refer to. */
+struct script {
+	struct postgres_statement statements[POSTGRES_STATEMENTS_MAX];
+	size_t n;
+	size_t judge; /* the statement that says whether the batch has its turn */
+	char version[24], token[24], extra[24], now[24], next[24], oldest[24];
+	const char *known[5];
+	const char *rows[ROWS_COLUMNS + 3];
+	const char *erase[2];
+	const char *tell[4];
+	const char *prune[2];
+};
+
+static void add(struct script *script, const char *name, int n_values, const char *const *values)
+{
+	script->statements[script->n++] =
+		(struct postgres_statement){ .name = name, .n_values = n_values, .values = values };
+}
+
+static void add_sql(struct script *script, const char *sql)
+{
+	script->statements[script->n++] = (struct postgres_statement){ .sql = sql };
+}
+
+static void begin_script(const struct postgres_book *book, struct script *script)
+{
+	memset(script, 0, sizeof(*script));
+	snprintf(script->version, sizeof(script->version), "%" PRId64, book->version);
+	snprintf(script->token, sizeof(script->token), "%" PRId64, book->token);
+	snprintf(script->extra, sizeof(script->extra), "%" PRIu32, book->memory.extra_sec);
+	snprintf(script->now, sizeof(script->now), "%" PRId64, postgres_book_time(book));
+	script->known[0] = script->version;
+	script->known[1] = script->token;
+	script->known[2] = script->extra;
+	script->known[3] = script->now;
+	script->known[4] = script->next;
+	if (!book->is_locked)
+		add_sql(script, "BEGIN");
+	script->judge = script->n;
+}
+
+static bool add_changes(struct postgres_book *book, struct script *script)
+{
+	bool fine = rows_values(&book->rows, script->rows);
+
+	text_end_array(&book->erased);
+	text_end_array(&book->changed);
+	text_end_array(&book->removed);
+	script->erase[0] = book->erased.data;
+	script->erase[1] = script->next;
+	add(script, "erase", 2, script->erase);
+	script->rows[ROWS_COLUMNS] = book->server;
+	script->rows[ROWS_COLUMNS + 1] = script->extra;
+	script->rows[ROWS_COLUMNS + 2] = script->next;
+	add(script, "put", ROWS_COLUMNS + 3, script->rows);
+	script->tell[0] = script->next;
+	script->tell[1] = book->server;
+	script->tell[2] = book->changed.data;
+	script->tell[3] = book->removed.data;
+	add(script, "tell", 4, script->tell);
+	return fine && !book->erased.no_memory && !book->changed.no_memory &&
+	       !book->removed.no_memory;
+}
+
+static void add_pruning(const struct postgres_book *book, struct script *script)
+{
+	snprintf(script->oldest, sizeof(script->oldest), "%" PRId64, book->version - BATCHES_KEPT);
+	script->prune[0] = script->oldest;
+	script->prune[1] = script->next;
+	add(script, "prune", 2, script->prune);
+}
+
+static int64_t new_token(void)
+{
+	uint64_t token = 0;
+
+	if (getrandom(&token, sizeof(token), 0) != sizeof(token))
+		return -1;
+	return (int64_t)(token >> 1);
+}
+
+/* The commit has failed, or may have; what the database has is found out when it is there again. */
+static int broken(struct postgres_book *book, struct error *error)
+{
+	/* A constraint that acts means that memory and the database do not agree. */
+	if (strncmp(postgres_link_sqlstate(book->link), "23", 2) == 0)
+		book->is_loaded = false;
+	postgres_book_lost(book, 0);
+	error_set(error, "%s", book->problem.text);
+	return POOL_E_STORE;
+}
+
+/* Runs the script: 0, BOOK_AGAIN if the batch was overtaken, or a code. */
+static int run(struct postgres_book *book, struct script *script, struct error *error)
+{
+	add_sql(script, "COMMIT");
+	postgres_link_send(book->link, script->statements, script->n);
+	postgres_link_wait(book->link);
+	if (postgres_link_state(book->link) != POSTGRES_IDLE)
+		return broken(book, error);
+	book->is_locked = false;
+	if (PQntuples(postgres_link_result(book->link, script->judge)) == 1)
+		return 0;
+	book->again++;
+	book->contended_until_ms = postgres_book_mono_ms() + CONTENDED_MS;
+	return BOOK_AGAIN;
+}
+
+static int write_batch(struct postgres_book *book, struct error *error)
+{
+	int64_t token = new_token();
+	struct script script;
+	int code;
+
+	begin_script(book, &script);
+	snprintf(script.next, sizeof(script.next), "%" PRId64, token);
+	add(&script, "turn", 5, script.known);
+	if (token < 0 || !add_changes(book, &script)) {
+		error_set(error, "out of memory for a batch");
+		postgres_book_lost(book, 0);
+		return POOL_E_NO_MEMORY;
+	}
+	if (book->version % BATCHES_AT_A_TIME == 0)
+		add_pruning(book, &script);
+	code = run(book, &script, error);
+	if (code == 0) {
+		book->version++;
+		book->token = token;
+	}
+	return code;
+}
+
+static int confirm(struct postgres_book *book, struct error *error)
+{
+	struct script script;
+
+	begin_script(book, &script);
+	add(&script, "confirm", 4, script.known);
+	return run(book, &script, error);
+}
+
+static void unlock(struct postgres_book *book)
+{
+	static const struct postgres_statement rollback = { .sql = "ROLLBACK" };
+
+	if (!book->is_locked)
+		return;
+	postgres_link_send(book->link, &rollback, 1);
+	postgres_link_wait(book->link);
+	book->is_locked = false;
+	if (postgres_link_state(book->link) != POSTGRES_IDLE)
+		postgres_book_lost(book, 0);
+}
+
+/* ---- batches --------------------------------------------------------------------------------- */
+
+/* Takes the lock, and what the others have done: nobody can overtake this batch. */
+static int lock(struct postgres_book *book, struct error *error)
+{
+	struct postgres_statement statements[FOLLOW_STATEMENTS + 1] = { { .sql = "BEGIN" } };
+	struct follow follow;
+	int code;
+
+	follow_statements(book, true, &follow, statements + 1);
+	postgres_link_send(book->link, statements, FOLLOW_STATEMENTS + 1);
+	postgres_link_wait(book->link);
+	if (postgres_link_state(book->link) != POSTGRES_IDLE)
+		return broken(book, error);
+	book->is_locked = true;
+	code = follow_take(book, 1, error);
+	if (code == 0)
+		return 0;
+	/* To read all leases takes long; the others need not wait for it. */
+	unlock(book);
+	if (code == FOLLOW_LOAD && book->phase == PHASE_UP)
+		code = follow_load(book, error);
+	if (code < 0)
+		postgres_book_turned_down(book, error);
+	return code;
+}
+
+int postgres_book_begin(struct book *base, struct error *error)
+{
+	struct postgres_book *book = postgres_book_of(base);
+	struct error why = { "" };
+
+	if (book->memory.in_batch) {
+		error_set(error, "a batch is open already");
+		return POOL_E_INVALID;
+	}
+	book->memory.in_batch = true;
+	book->is_relied = false;
+	if (book->phase == PHASE_UP && postgres_book_mono_ms() < book->contended_until_ms)
+		(void)lock(book, &why);
+	book->is_cut_off = book->phase != PHASE_UP;
+	return 0;
+}
+
+static void end_batch(struct postgres_book *book)
+{
+	book->memory.in_batch = false;
+	book->is_relied = false;
+}
+
+void postgres_book_abort(struct book *base)
+{
+	struct postgres_book *book = postgres_book_of(base);
+
+	unlock(book);
+	memory_book_take_back(&book->memory);
+	end_batch(book);
+}
+
+int postgres_book_commit(struct book *base, struct error *error)
+{
+	struct postgres_book *book = postgres_book_of(base);
+	struct error why = book->problem;
+	size_t n = collect(book);
+	int code = 0;
+
+	if (book->is_cut_off)
+		code = n > 0 || book->is_relied ? POOL_E_STORE : 0;
+	else if (n > 0)
+		code = write_batch(book, &why);
+	else if (book->is_relied)
+		code = confirm(book, &why);
+	if (code < 0 && error != NULL)
+		*error = why;
+	if (code != 0) {
+		postgres_book_abort(base);
+		return code;
+	}
+	unlock(book);
+	memory_book_forget_changes(&book->memory);
+	end_batch(book);
+	return 0;
+}
+
+#endif
