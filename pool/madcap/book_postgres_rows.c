@@ -9,8 +9,6 @@
 
 #include "address.h"
 
-#define BLOCK_BITS_MAX 32 /* a block has no more addresses than 2^32 */
-
 /* The columns of ROWS_ARRAYS. */
 enum {
 	ROW_ID,
@@ -26,7 +24,7 @@ enum {
 	ROW_WANTED_MIN,
 	ROW_WANTED,
 	ROW_WANTED_LEASE,
-	ROW_BLOCK,
+	ROW_ADDRESS,
 };
 
 /* The columns of ROWS_SELECT. */
@@ -43,7 +41,7 @@ enum {
 	GOT_WANTED,
 	GOT_WANTED_LEASE,
 	GOT_PARTS,
-	GOT_BLOCKS,
+	GOT_ADDRESSES,
 };
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -138,73 +136,11 @@ static void add_address(struct text *array, const struct madcap_address *address
 	add(array, address->family != 0 ? madcap_address_format(address, text) : "NULL");
 }
 
-static void add_block(struct text *array, const struct madcap_address *first, unsigned int prefix)
-{
-	char text[8];
-
-	add_address(array, first);
-	snprintf(text, sizeof(text), "/%u", prefix);
-	add(array, text);
-}
-
-/* ---- blocks ---------------------------------------------------------------------------------- */
-
-static unsigned int address_bits(const struct madcap_address *address)
-{
-	return (unsigned int)(8 * madcap_family_size(address->family));
-}
-
-/* How many addresses the longest block has that begins there, as a power of two. */
-static unsigned int alignment(const struct madcap_address *address)
-{
-	size_t size = madcap_family_size(address->family);
-	unsigned int bits = 0;
-
-	for (size_t i = size; i-- > 0 && bits < BLOCK_BITS_MAX; bits += 8) {
-		if (address->bytes[i] != 0)
-			return bits + (unsigned int)__builtin_ctz(address->bytes[i]);
-	}
-	return BLOCK_BITS_MAX;
-}
-
-/* The first block of a range of addresses: how many it has, as a power of two. */
-static unsigned int first_block(const struct madcap_address *first, uint64_t count)
-{
-	unsigned int bits = alignment(first);
-
-	while (count >> bits == 0)
-		bits--;
-	return bits;
-}
-
-/* Adds the blocks of the lease; returns how many there are. */
-static uint32_t each_block(const struct lease *lease, struct text *blocks)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < lease->n_spans; i++) {
-		uint64_t left = lease->spans[i].count;
-		struct madcap_address first;
-
-		if (!madcap_address_add(&lease->space->scope, lease->spans[i].first, &first))
-			continue;
-		while (left > 0) {
-			unsigned int bits = first_block(&first, left);
-
-			add_block(blocks, &first, address_bits(&first) - bits);
-			n++;
-			left -= UINT64_C(1) << bits;
-			if (!madcap_address_add(&first, UINT64_C(1) << bits, &first))
-				break;
-		}
-	}
-	return n;
-}
-
 /* ---- out ------------------------------------------------------------------------------------- */
 
 void rows_reset(struct rows *rows)
 {
+	rows->n = 0;
 	for (size_t i = 0; i < ROWS_COLUMNS; i++)
 		text_reset(&rows->columns[i]);
 }
@@ -215,30 +151,44 @@ void rows_done(struct rows *rows)
 		text_done(&rows->columns[i]);
 }
 
-void rows_add(struct rows *rows, const struct lease *lease)
+/* What all rows of a lease have in common, and its address where it has one. */
+static void add_row(struct rows *rows, const struct lease *lease, uint32_t part, uint32_t parts,
+		    const struct madcap_address *address)
 {
 	struct text *columns = rows->columns;
-	uint32_t parts = each_block(lease, &columns[ROW_BLOCK]);
 
-	if (parts == 0) {
-		begin_element(&columns[ROW_BLOCK]);
-		add(&columns[ROW_BLOCK], "NULL");
-		parts = 1;
-	}
-	for (uint32_t part = 0; part < parts; part++) {
-		text_add_bytes(&columns[ROW_ID], lease_id(lease));
-		add_number(&columns[ROW_PART], part);
-		add_number(&columns[ROW_PARTS], parts);
-		add_number(&columns[ROW_STATE], lease->state);
-		add_number(&columns[ROW_FLAGS], lease->flags);
-		add_address(&columns[ROW_SCOPE], &lease->space->scope);
-		add_address(&columns[ROW_CLIENT], &lease->client->address);
-		add_number(&columns[ROW_STARTS], lease->times.start_sec);
-		add_number(&columns[ROW_ENDS], lease->times.end_sec);
-		add_number(&columns[ROW_TOUCHED], lease->touched_sec);
-		add_number(&columns[ROW_WANTED_MIN], lease->wanted_min);
-		add_number(&columns[ROW_WANTED], lease->wanted);
-		add_number(&columns[ROW_WANTED_LEASE], lease->wanted_lease);
+	text_add_bytes(&columns[ROW_ID], lease_id(lease));
+	add_number(&columns[ROW_PART], part);
+	add_number(&columns[ROW_PARTS], parts);
+	add_number(&columns[ROW_STATE], lease->state);
+	add_number(&columns[ROW_FLAGS], lease->flags);
+	add_address(&columns[ROW_SCOPE], &lease->space->scope);
+	add_address(&columns[ROW_CLIENT], &lease->client->address);
+	add_number(&columns[ROW_STARTS], lease->times.start_sec);
+	add_number(&columns[ROW_ENDS], lease->times.end_sec);
+	add_number(&columns[ROW_TOUCHED], lease->touched_sec);
+	add_number(&columns[ROW_WANTED_MIN], lease->wanted_min);
+	add_number(&columns[ROW_WANTED], lease->wanted);
+	add_number(&columns[ROW_WANTED_LEASE], lease->wanted_lease);
+	add_address(&columns[ROW_ADDRESS], address);
+	rows->n++;
+}
+
+void rows_add(struct rows *rows, const struct lease *lease)
+{
+	static const struct madcap_address none;
+	uint32_t n = lease_addresses(lease), part = 0;
+
+	if (n == 0)
+		add_row(rows, lease, 0, 1, &none);
+	for (size_t i = 0; i < lease->n_spans; i++) {
+		for (uint32_t j = 0; j < lease->spans[i].count; j++) {
+			struct madcap_address address = none;
+
+			(void)madcap_address_add(&lease->space->scope, lease->spans[i].first + j,
+						 &address);
+			add_row(rows, lease, part++, n, &address);
+		}
 	}
 }
 
@@ -319,44 +269,39 @@ static bool read_head(const PGresult *result, int row, struct lease *lease,
 	return lease->times.end_sec > lease->times.start_sec;
 }
 
-/* "239.192.0.4/30": where in the scope it begins, and how many addresses it has. */
-static bool read_block(const char *text, size_t length, const struct madcap_address *scope,
-		       struct span *ret)
+/* Where in the scope an address is. */
+static bool read_address(const char *text, size_t length, const struct madcap_address *scope,
+			 uint64_t *ret)
 {
-	char copy[MADCAP_ADDRESS_TEXT + 4];
-	struct madcap_address first, last;
-	uint64_t more;
+	char copy[MADCAP_ADDRESS_TEXT];
+	struct madcap_address address;
 
 	if (length >= sizeof(copy))
 		return false;
 	memcpy(copy, text, length);
 	copy[length] = '\0';
-	if (!madcap_range_parse(copy, &first, &last) ||
-	    !madcap_address_distance(scope, &first, &ret->first) ||
-	    !madcap_address_distance(&first, &last, &more) || more >= UINT16_MAX)
-		return false;
-	ret->count = (uint32_t)more + 1;
-	return true;
+	return madcap_address_parse(copy, &address) &&
+	       madcap_address_distance(scope, &address, ret);
 }
 
-/* Blocks that follow each other are one span. False if there are not `parts`, or too many spans. */
-static bool read_blocks(const char *text, uint32_t parts, const struct madcap_address *scope,
-			struct span spans[BOOK_RANGES_MAX], size_t *ret_n)
+/* Addresses that follow each other are one span. False if there are not `parts`, or too many spans. */
+static bool read_addresses(const char *text, uint32_t parts, const struct madcap_address *scope,
+			   struct span spans[BOOK_RANGES_MAX], size_t *ret_n)
 {
 	size_t n = 0;
 	uint32_t i;
 
 	for (i = 0; *text != '\0'; i++) {
+		struct span *last = n > 0 ? &spans[n - 1] : NULL;
 		size_t length = strcspn(text, ",");
-		struct span span, *last = n > 0 ? &spans[n - 1] : NULL;
+		uint64_t at;
 
-		if (!read_block(text, length, scope, &span))
+		if (!read_address(text, length, scope, &at))
 			return false;
-		if (last != NULL && last->first + last->count == span.first &&
-		    last->count <= UINT16_MAX - span.count)
-			last->count += span.count;
+		if (last != NULL && last->first + last->count == at && last->count < UINT16_MAX)
+			last->count++;
 		else if (n < BOOK_RANGES_MAX)
-			spans[n++] = span;
+			spans[n++] = (struct span){ at, 1 };
 		else
 			return false;
 		text += length + (text[length] == ',');
@@ -380,9 +325,9 @@ int lease_from_row(const PGresult *result, int row, struct lease **ret,
 	    !read_head(result, row, &head, ret_scope, ret_client) ||
 	    !read_number(result, row, GOT_PARTS, UINT32_MAX, &parts))
 		return POOL_E_DAMAGED;
-	if (head.state == BOOK_ACTIVE
-		    ? !read_blocks(PQgetvalue(result, row, GOT_BLOCKS), parts, ret_scope, spans, &n)
-		    : !PQgetisnull(result, row, GOT_BLOCKS))
+	if (head.state == BOOK_ACTIVE ? !read_addresses(PQgetvalue(result, row, GOT_ADDRESSES),
+							parts, ret_scope, spans, &n)
+				      : !PQgetisnull(result, row, GOT_ADDRESSES))
 		return POOL_E_DAMAGED;
 	lease = lease_new(id, n);
 	if (lease == NULL)

@@ -3,7 +3,7 @@
  * book_postgres_rows.h - leases as rows of madcap.lease: many of them as one array of text for each
  * column, and one of them from a row that came back.
  *
- * A lease has one row for each CIDR block that its addresses make up, which for one address is one.
+ * A lease has one row for each of its addresses.
  */
 #ifndef RASIP_MADCAP_BOOK_POSTGRES_ROWS_H
 #define RASIP_MADCAP_BOOK_POSTGRES_ROWS_H
@@ -34,13 +34,14 @@ void text_end_array(struct text *array);
 /* The columns in the order of the arrays, and their types. */
 #define ROWS_NAMES                                                                                 \
 	"id, part, parts, state, flags, scope, client, starts_sec, ends_sec, touched_sec, "        \
-	"wanted_min, wanted, wanted_lease_sec, block"
+	"wanted_min, wanted, wanted_lease_sec, address"
 #define ROWS_ARRAYS                                                                                \
 	"$1::bytea[], $2::int[], $3::int[], $4::smallint[], $5::smallint[], $6::inet[], "          \
 	"$7::inet[], $8::bigint[], $9::bigint[], $10::bigint[], $11::int[], $12::int[], "          \
 	"$13::bigint[], $14::inet[]"
 
 struct rows {
+	size_t n;
 	struct text columns[ROWS_COLUMNS];
 };
 
@@ -55,8 +56,8 @@ bool rows_values(struct rows *rows, const char *values[ROWS_COLUMNS]);
 #define ROWS_SELECT                                                                                \
 	"SELECT encode(l.id, 'hex'), l.state, l.flags, host(l.scope), host(l.client), "            \
 	"l.starts_sec, l.ends_sec, l.touched_sec, l.wanted_min, l.wanted, l.wanted_lease_sec, "    \
-	"l.parts, CASE WHEN l.parts = 1 THEN text(l.block) ELSE (SELECT string_agg("               \
-	"text(b.block), ',' ORDER BY b.part) FROM madcap.lease b WHERE b.id = l.id) END "          \
+	"l.parts, CASE WHEN l.parts = 1 THEN host(l.address) ELSE (SELECT string_agg("             \
+	"host(b.address), ',' ORDER BY b.part) FROM madcap.lease b WHERE b.id = l.id) END "        \
 	"FROM madcap.lease l WHERE l.part = 0"
 
 /*

@@ -18,15 +18,17 @@
  * lock until the batch is committed; so batches have an order, and a server that missed some of
  * them, or that knows batches which a failover has lost, finds another number or token there.
  *
- * lease has a row for each block of addresses (as in CIDR) that a lease holds, nearly always one. The
- * constraint lease_apart is what forbids that two leases ever hold one address at the same time, or
- * closer to each other than extra_sec: whatever a program does. lease_once makes identifiers unique.
- * Requests that wait for the operator have a row without a block.
+ * lease has a row for each address that a lease holds, nearly always one. The constraint lease_apart
+ * is what forbids that two leases ever hold one address at the same time, or closer to each other
+ * than extra_sec: whatever a program does. It looks at the address as two numbers (for IPv4 they are the
+ * same), with which GiST is several times faster than with inet. lease_once makes identifiers
+ * unique. Requests that wait for the operator have a row without an address.
  *
  * batch says what each batch changed, so that the other servers can follow. Old rows are removed.
  */
 static const char *const version_1[] = {
 	"CREATE SCHEMA madcap",
+	"CREATE EXTENSION IF NOT EXISTS btree_gist",
 	"CREATE TABLE madcap.book ("
 	" only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one),"
 	" program text NOT NULL,"
@@ -58,14 +60,18 @@ static const char *const version_1[] = {
 	" wanted integer NOT NULL,"
 	" wanted_lease_sec bigint NOT NULL,"
 	" server text NOT NULL,"
-	" block inet,"
+	" address inet CHECK (address = host(address)::inet),"
 	" extra_sec bigint NOT NULL CHECK (extra_sec >= 0),"
 	" held int8range GENERATED ALWAYS AS (int8range(starts_sec, ends_sec + extra_sec)) STORED,"
+	" high bigint GENERATED ALWAYS AS (('x' ||"
+	" left(right(encode(inet_send(address), 'hex'), 32), 16))::bit(64)::bigint) STORED,"
+	" low bigint GENERATED ALWAYS AS (('x' ||"
+	" right(encode(inet_send(address), 'hex'), 16))::bit(64)::bigint) STORED,"
 	" CHECK (part >= 0 AND part < parts),"
 	" CHECK (starts_sec >= 0 AND starts_sec < ends_sec AND ends_sec <= 4294967295),"
-	" CHECK ((state = 1) = (block IS NOT NULL)),"
+	" CHECK ((state = 1) = (address IS NOT NULL)),"
 	" CONSTRAINT lease_once PRIMARY KEY (id, part),"
-	" CONSTRAINT lease_apart EXCLUDE USING gist (block inet_ops WITH &&, held WITH &&))",
+	" CONSTRAINT lease_apart EXCLUDE USING gist (low WITH =, high WITH =, held WITH &&))",
 	"INSERT INTO madcap.book (program, schema_version, extra_sec, version, token, at_sec)"
 	" VALUES ('" SCHEMA_PROGRAM "', 1, 0, 1, (random() * 1e15)::bigint, 0)",
 	"INSERT INTO madcap.batch SELECT version, token, at_sec, '', '{}', '{}' FROM madcap.book",
@@ -80,7 +86,7 @@ static const char *const version_2[] = {
 	" renewed bigint NOT NULL,"
 	" released bigint NOT NULL"
 	") WITH (fillfactor = 20)",
-	"CREATE VIEW madcap.leases AS SELECT block AS addresses, scope, client, server,"
+	"CREATE VIEW madcap.leases AS SELECT address, scope, client, server,"
 	" (ARRAY['active', 'pending', 'approved', 'denied'])[state] AS state,"
 	" to_timestamp(starts_sec) AS starts, to_timestamp(ends_sec) AS ends,"
 	" to_timestamp(touched_sec) AS touched, id FROM madcap.lease",

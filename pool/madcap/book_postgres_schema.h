@@ -3,9 +3,10 @@
  * book_postgres_schema.h - the tables of the shared lease book, how they are made, brought to this
  * version, and told from tables of others.
  *
- * Of PostgreSQL's own features this uses inet and int8range, a GiST exclusion constraint over both,
- * a stored generated column, arrays with unnest(), and nothing that has to be installed. There are
- * no functions and no triggers.
+ * Of PostgreSQL's own features this uses the types inet and int8range, a GiST exclusion constraint
+ * with the extension btree_gist (which comes with PostgreSQL, and which a database's owner may
+ * create), stored generated columns, and arrays with unnest(). There are no functions and no
+ * triggers.
  */
 #ifndef RASIP_MADCAP_BOOK_POSTGRES_SCHEMA_H
 #define RASIP_MADCAP_BOOK_POSTGRES_SCHEMA_H
