@@ -254,7 +254,7 @@ check: all $(TEST_BUILDS) ## every test; SUITES="unit tool" for some, TESTS=PATT
 check-unit: all $(UNIT_TESTS) ## functions of pool/ and plugin/
 check-harness: all ## the plugin, played by ras-harness
 check-tool: all ## rasip(8), and installing
-check-madcap: all ## madcap(1) and madcapd(8)
+check-madcap: all $(BUILD)/tests/test_madcap_book ## madcap(1) and madcapd(8)
 check-real: all $(REAL_PLUGINS) ## real pppds in user-mode Linux
 check-unit check-harness check-tool check-madcap check-real:
 	@$(RUN_TESTS) --suite $(@:check-%=%) $(addprefix --filter ,$(TESTS))

@@ -122,10 +122,15 @@ void book_rely(struct book *book)
 		book->engine->rely(book);
 }
 
-void book_refresh(struct book *book)
+void book_refresh(struct book *book, const struct book_deeds *deeds)
 {
 	if (book->engine->refresh != NULL)
-		book->engine->refresh(book);
+		book->engine->refresh(book, deeds);
+}
+
+bool book_peer(const struct book *book, size_t i, struct book_peer *ret)
+{
+	return book->engine->peer != NULL && book->engine->peer(book, i, ret);
 }
 
 int64_t book_now(const struct book *book, int64_t mono_ms, int64_t unix_sec)

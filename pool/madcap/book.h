@@ -178,8 +178,25 @@ int book_init_shared(const struct book_options *options, const char **ret_did, s
  * of this host says. mono_ms is now, on the monotonic clock. */
 int64_t book_now(const struct book *book, int64_t mono_ms, int64_t unix_sec);
 
-/* What the others have done meanwhile, so that listings show it; not inside a batch. */
-void book_refresh(struct book *book);
+/* What servers that share a book have done since each was started. */
+struct book_deeds {
+	uint64_t granted;
+	uint64_t renewed;
+	uint64_t released;
+};
+
+struct book_peer {
+	const char *name;  /* the book's, until it is refreshed */
+	uint64_t seen_sec; /* Unix: when it told its deeds last */
+	struct book_deeds deeds;
+};
+
+/* What the others have done meanwhile, so that listings show it, and tells them what this server has
+ * done; NULL: nothing new. Not inside a batch. */
+void book_refresh(struct book *book, const struct book_deeds *deeds);
+
+/* The i-th server that has told, as of the last refresh; false behind the last one. */
+bool book_peer(const struct book *book, size_t i, struct book_peer *ret);
 
 /* Why nothing can be committed at present, as one line; NULL if it can. */
 const char *book_problem(const struct book *book);

@@ -36,7 +36,8 @@ struct book_engine {
 
 	/* Of shared books; NULL where there is nothing to do. */
 	void (*rely)(struct book *book);
-	void (*refresh)(struct book *book);
+	void (*refresh)(struct book *book, const struct book_deeds *deeds);
+	bool (*peer)(const struct book *book, size_t i, struct book_peer *ret);
 	int64_t (*now)(const struct book *book, int64_t mono_ms);
 	const char *(*problem)(const struct book *book);
 	bool (*poll)(const struct book *book, struct pollfd *ret);

@@ -3,6 +3,7 @@
 
 #ifdef HAVE_LIBPQ
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,9 +112,9 @@ static void prepare(struct postgres_book *book)
 {
 	struct postgres_statement statements[POSTGRES_STATEMENTS_MAX];
 	struct follow follow;
-	size_t n = postgres_n_prepared;
+	size_t n = postgres_n_prepared - 1; /* the first one is there already */
 
-	memcpy(statements, postgres_prepared, n * sizeof(statements[0]));
+	memcpy(statements, postgres_prepared + 1, n * sizeof(statements[0]));
 	statements[n++] = (struct postgres_statement){ .sql = "BEGIN" };
 	follow_statements(book, true, &follow, statements + n);
 	n += FOLLOW_STATEMENTS;
@@ -124,11 +125,26 @@ static void prepare(struct postgres_book *book)
 	book->phase = PHASE_PREPARING;
 }
 
+/* Tables of another version may lack what the other statements are about. */
 static void asked(struct postgres_book *book)
+{
+	const struct postgres_statement statements[] = { postgres_prepared[0],
+							 { .name = postgres_prepared[0].name } };
+	struct error why = { "" };
+
+	if (schema_judge(postgres_link_result(book->link, ASKED_SCHEMA), &why) < 0) {
+		postgres_book_turned_down(book, &why);
+		return;
+	}
+	postgres_link_send(book->link, statements, 2);
+	book->phase = PHASE_JUDGING;
+}
+
+static void judged(struct postgres_book *book)
 {
 	struct error why = { "" };
 
-	if (schema_judge(postgres_link_result(book->link, ASKED_SCHEMA), &why) < 0)
+	if (follow_judge(book, 1, &why) < 0)
 		postgres_book_turned_down(book, &why);
 	else
 		prepare(book);
@@ -137,7 +153,7 @@ static void asked(struct postgres_book *book)
 static void prepared(struct postgres_book *book)
 {
 	struct error why = { "" };
-	int code = follow_take(book, postgres_n_prepared + 1, &why);
+	int code = follow_take(book, postgres_n_prepared, &why);
 
 	if (code == FOLLOW_LOAD)
 		code = follow_load(book, &why);
@@ -172,6 +188,8 @@ static bool advance(struct postgres_book *book)
 		ask(book);
 	else if (book->phase == PHASE_ASKING)
 		asked(book);
+	else if (book->phase == PHASE_JUDGING)
+		judged(book);
 	else
 		prepared(book);
 	return true;
@@ -206,33 +224,99 @@ static void postgres_book_rely(struct book *base)
 	postgres_book_of(base)->is_relied = true;
 }
 
-static void postgres_book_refresh(struct book *base)
+#define TELL_MS 10000 /* so often a server says that it is there */
+
+/* One more transaction, which waits for no disk: only a count would be lost. */
+struct telling {
+	char numbers[3][24];
+	const char *values[4];
+};
+
+static size_t add_telling(const struct postgres_book *book, struct telling *telling,
+			  struct postgres_statement *statements)
 {
-	static const struct postgres_statement begin = {
-		.sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-	};
-	static const struct postgres_statement end = { .sql = "COMMIT" };
+	const uint64_t deeds[] = { book->told.granted, book->told.renewed, book->told.released };
+
+	telling->values[0] = book->server;
+	for (size_t i = 0; i < 3; i++) {
+		snprintf(telling->numbers[i], sizeof(telling->numbers[i]), "%" PRIu64, deeds[i]);
+		telling->values[i + 1] = telling->numbers[i];
+	}
+	statements[0] = (struct postgres_statement){ .sql = "BEGIN" };
+	statements[1] = (struct postgres_statement){ .sql = "SET LOCAL synchronous_commit = off" };
+	statements[2] = (struct postgres_statement){ .name = "deeds",
+						     .n_values = 4,
+						     .values = telling->values };
+	statements[3] = (struct postgres_statement){ .sql = "COMMIT" };
+	return 4;
+}
+
+static bool is_news(struct postgres_book *book, const struct book_deeds *deeds)
+{
+	int64_t now_ms = postgres_book_mono_ms();
+
+	if (deeds == NULL || (book->told_ms != 0 && now_ms - book->told_ms < TELL_MS &&
+			      memcmp(&book->told, deeds, sizeof(*deeds)) == 0))
+		return false;
+	book->told = *deeds;
+	book->told_ms = now_ms;
+	return true;
+}
+
+static void keep_peers(struct postgres_book *book, const PGresult *result)
+{
+	PQclear(book->peers);
+	book->peers = PQcopyResult(result, PG_COPYRES_TUPLES | PG_COPYRES_ATTRS);
+}
+
+static void postgres_book_refresh(struct book *base, const struct book_deeds *deeds)
+{
 	struct postgres_book *book = postgres_book_of(base);
-	struct postgres_statement statements[FOLLOW_STATEMENTS + 2] = { begin };
+	struct postgres_statement statements[FOLLOW_STATEMENTS + 8] = {
+		{ .sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" }
+	};
+	struct telling telling;
 	struct follow follow;
 	struct error why = { "" };
+	size_t n = 1 + FOLLOW_STATEMENTS;
 	int code;
 
 	if (book->phase != PHASE_UP || book->memory.in_batch)
 		return;
 	follow_statements(book, false, &follow, statements + 1);
-	statements[FOLLOW_STATEMENTS + 1] = end;
-	postgres_link_send(book->link, statements, FOLLOW_STATEMENTS + 2);
+	statements[n++] = (struct postgres_statement){ .name = "peers" };
+	statements[n++] = (struct postgres_statement){ .sql = "COMMIT" };
+	if (is_news(book, deeds))
+		n += add_telling(book, &telling, statements + n);
+	postgres_link_send(book->link, statements, n);
 	postgres_link_wait(book->link);
 	if (postgres_link_state(book->link) != POSTGRES_IDLE) {
 		postgres_book_lost(book, 0);
 		return;
 	}
+	keep_peers(book, postgres_link_result(book->link, 1 + FOLLOW_STATEMENTS));
 	code = follow_take(book, 1, &why);
 	if (code == FOLLOW_LOAD)
 		code = follow_load(book, &why);
 	if (code < 0)
 		postgres_book_turned_down(book, &why);
+}
+
+static bool postgres_book_peer(const struct book *base, size_t i, struct book_peer *ret)
+{
+	const PGresult *peers = const_postgres_book_of(base)->peers;
+	int row = (int)i;
+
+	if (peers == NULL || i >= (size_t)PQntuples(peers))
+		return false;
+	*ret = (struct book_peer){
+		.name = PQgetvalue(peers, row, 0),
+		.seen_sec = strtoull(PQgetvalue(peers, row, 1), NULL, 10),
+		.deeds = { .granted = strtoull(PQgetvalue(peers, row, 2), NULL, 10),
+			   .renewed = strtoull(PQgetvalue(peers, row, 3), NULL, 10),
+			   .released = strtoull(PQgetvalue(peers, row, 4), NULL, 10) },
+	};
+	return true;
 }
 
 static const char *postgres_book_problem(const struct book *base)
@@ -276,6 +360,7 @@ static void postgres_book_close(struct book *base)
 	struct postgres_book *book = postgres_book_of(base);
 
 	postgres_link_free(&book->link);
+	PQclear(book->peers);
 	memory_book_done(&book->memory);
 	rows_done(&book->rows);
 	text_done(&book->erased);
@@ -305,6 +390,7 @@ static const struct book_engine postgres_engine = {
 	.range = memory_book_range,
 	.rely = postgres_book_rely,
 	.refresh = postgres_book_refresh,
+	.peer = postgres_book_peer,
 	.now = postgres_book_now,
 	.problem = postgres_book_problem,
 	.poll = postgres_book_poll,

@@ -31,6 +31,7 @@
 	" AND abs(greatest(at_sec, floor(extract(epoch FROM clock_timestamp()))::bigint)"          \
 	" - $4::bigint) <= 2 RETURNING version"
 
+/* "head" is the first: it is what tells whether the others make sense. */
 const struct postgres_statement postgres_prepared[] = {
 	{ .name = "head", .sql = HEAD },
 	{ .name = "head_locked", .sql = HEAD " FOR UPDATE" },
@@ -61,6 +62,15 @@ const struct postgres_statement postgres_prepared[] = {
 	{ .name = "prune",
 	  .sql = "DELETE FROM madcap.batch WHERE version < $1::bigint"
 		 " AND EXISTS (SELECT FROM madcap.book WHERE token = $2::bigint)" },
+	{ .name = "peers",
+	  .sql = "SELECT name, seen_sec, granted, renewed, released FROM madcap.server"
+		 " ORDER BY name" },
+	{ .name = "deeds",
+	  .sql = "INSERT INTO madcap.server (name, seen_sec, granted, renewed, released)"
+		 " VALUES ($1::text, extract(epoch FROM clock_timestamp())::bigint, $2::bigint,"
+		 " $3::bigint, $4::bigint) ON CONFLICT (name) DO UPDATE SET"
+		 " seen_sec = excluded.seen_sec, granted = excluded.granted,"
+		 " renewed = excluded.renewed, released = excluded.released" },
 };
 const size_t postgres_n_prepared = ARRAY_SIZE(postgres_prepared);
 

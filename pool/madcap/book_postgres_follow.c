@@ -102,8 +102,9 @@ static int take_lease(struct postgres_book *book, const PGresult *result, int ro
 
 /* ---- what is new ----------------------------------------------------------------------------- */
 
-static int judge_head(struct postgres_book *book, const PGresult *head, struct error *error)
+int follow_judge(struct postgres_book *book, size_t i, struct error *error)
 {
+	const PGresult *head = postgres_link_result(book->link, i);
 	int64_t now_ms = postgres_book_mono_ms();
 	int code;
 
@@ -156,7 +157,7 @@ int follow_take(struct postgres_book *book, size_t first, struct error *error)
 {
 	const PGresult *head = postgres_link_result(book->link, first + FOLLOW_HEAD);
 	const PGresult *changed = postgres_link_result(book->link, first + FOLLOW_CHANGED);
-	int code = judge_head(book, head, error);
+	int code = follow_judge(book, first + FOLLOW_HEAD, error);
 
 	if (code < 0)
 		return code;
@@ -232,7 +233,7 @@ int follow_load(struct postgres_book *book, struct error *error)
 	if (code == 0) {
 		const PGresult *head = postgres_link_result(book->link, 1);
 
-		code = judge_head(book, head, error);
+		code = follow_judge(book, 1, error);
 		version = code == 0 ? number(head, HEAD_VERSION) : 0;
 		token = code == 0 ? number(head, HEAD_TOKEN) : 0;
 	}

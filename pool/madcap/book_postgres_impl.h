@@ -16,6 +16,7 @@ enum postgres_phase {
 	PHASE_DOWN,
 	PHASE_CONNECTING,
 	PHASE_ASKING,    /* what there is */
+	PHASE_JUDGING,   /* the book's row */
 	PHASE_PREPARING, /* statements, and what has changed */
 	PHASE_UP,
 };
@@ -42,6 +43,9 @@ struct postgres_book {
 	struct text erased;
 	struct text changed;
 	struct text removed;
+	PGresult *peers; /* name, seen_sec, granted, renewed, released */
+	struct book_deeds told;
+	int64_t told_ms; /* monotonic; 0: not yet */
 	uint64_t again;
 	uint64_t reloads;
 	struct error problem; /* why it is not up */
@@ -71,6 +75,9 @@ struct follow {
 
 void follow_statements(const struct postgres_book *book, bool locked, struct follow *follow,
 		       struct postgres_statement statements[FOLLOW_STATEMENTS]);
+
+/* Whether this server may use the book with that row, the result number `i`. 0 or a code. */
+int follow_judge(struct postgres_book *book, size_t i, struct error *error);
 
 /*
  * Takes over the results of these statements, the first of which is the link's result number

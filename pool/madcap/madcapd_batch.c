@@ -235,6 +235,14 @@ static int run_batch(struct madcapd *daemon, size_t n, bool is_due, struct error
 	return POOL_E_STORE;
 }
 
+static void refresh(struct madcapd *daemon)
+{
+	const struct madcap_counters *counters = madcap_server_counters(daemon->server);
+	struct book_deeds deeds = { counters->granted, counters->renewed, counters->released };
+
+	book_refresh(daemon->book, &deeds);
+}
+
 void madcapd_serve(struct madcapd *daemon)
 {
 	struct madcap_clock clock = madcapd_clock();
@@ -246,7 +254,7 @@ void madcapd_serve(struct madcapd *daemon)
 	if (n == 0 && !is_due)
 		return;
 	if (clock.mono_ms >= daemon->next_tick_ms)
-		book_refresh(daemon->book);
+		refresh(daemon);
 	code = run_batch(daemon, n, is_due, &error);
 	if (is_due)
 		daemon->tick_failed = code < 0;

@@ -389,7 +389,7 @@ static bool is_current(struct madcapd *daemon, struct admin_reply *reply)
 {
 	const char *problem;
 
-	book_refresh(daemon->book);
+	book_refresh(daemon->book, NULL);
 	problem = book_problem(daemon->book);
 	if (problem != NULL)
 		admin_reply_error(reply, "the lease book cannot be used: %s", problem);
