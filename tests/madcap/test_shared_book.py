@@ -4,6 +4,7 @@
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -374,6 +375,47 @@ class Together(Shared):
         self.assertEqual(again.addresses, answer.addresses)
         self.assertEqual(len(set(row[0] for row in self.sql(
             'SELECT low FROM madcap.lease'))), 3)
+
+    def madcap(self, *arguments, status=0):
+        done = subprocess.run([str(paths.MADCAP), *map(str, arguments)], check=False,
+                              capture_output=True, text=True, timeout=PATIENCE_SEC)
+        self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+        return done.stdout + done.stderr
+
+    def test_the_tool_goes_on_at_another_server(self):
+        one, two = self.serve(SMALL), self.serve(SMALL)
+        file = self.directory / 'lease'
+        at = [f'--server=127.0.0.1:{server.port}' for server in (one, two)]
+        quick = ('--timeout', '2s')
+        self.madcap('request', '--scope', ORG['first'], *at, '--save', file)
+        self.assertIn('"mobile": true', file.read_text())
+        one.stop()
+        self.assertIn('no answer', self.madcap('renew', file, *quick, status=1))
+        self.madcap('renew', file, *quick, *at)
+        self.assertIn(f':{two.port}"', file.read_text())
+        file2 = self.directory / 'lease2'
+        self.madcap('request', '--scope', ORG['first'], *at, *quick, '--save', file2)
+        self.assertEqual(len(self.admin_of(two, 'leases')), 2)
+        self.conf = self.directory / 's1.conf'
+        three = self.launch().wait_ready()
+        two.stop()
+        self.madcap('release', file, *quick, f'--server=127.0.0.1:{three.port}')
+        three.state_dir = one.state_dir
+        self.assertEqual(len(self.admin_of(three, 'leases')), 1)
+
+    def test_a_release_that_a_dying_server_carried_out_is_done(self):
+        server = self.serve(SMALL)
+        mute = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(mute.close)
+        mute.bind(('127.0.0.1', 0))
+        file = self.directory / 'lease'
+        at = f'--server=127.0.0.1:{server.port}'
+        self.madcap('request', '--scope', ORG['first'], at, '--save', file)
+        text = file.read_text().replace(f':{server.port}"', f':{mute.getsockname()[1]}"')
+        file.write_text(text)
+        self.sql('BEGIN; DELETE FROM madcap.lease; UPDATE madcap.book SET version = version + 1,'
+                 ' token = token + 1; COMMIT')
+        self.madcap('release', file, at, '--timeout', '1s')
 
     def test_the_same_tests_as_for_the_file(self):
         program = paths.BUILD / 'tests' / 'test_madcap_book'
