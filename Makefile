@@ -259,9 +259,14 @@ check-real: all $(REAL_PLUGINS) ## real pppds in user-mode Linux
 check-unit check-harness check-tool check-madcap check-real:
 	@$(RUN_TESTS) --suite $(@:check-%=%) $(addprefix --filter ,$(TESTS))
 
+.PHONY: torture-book
+torture-book: all ## minutes of random faults for a shared lease book; TORTURE_SECONDS, TORTURE_SEED
+	@TORTURE_SECONDS=$${TORTURE_SECONDS:-240} $(RUN_TESTS) -v --suite madcap --filter test_shared_torture
+
 .PHONY: bench
 bench: $(BENCHES) $(BUILD)/rasip ## the benchmarks; BENCH_QUICK=1 for a short run
 	@for bench in $(BENCHES); do $$bench || exit 1; done
+	@RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench_shared_book.py
 
 .PHONY: fuzz
 fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
