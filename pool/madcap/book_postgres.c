@@ -363,6 +363,8 @@ static void postgres_book_close(struct book *base)
 	PQclear(book->peers);
 	memory_book_done(&book->memory);
 	rows_done(&book->rows);
+	for (size_t i = 0; i < 4; i++)
+		text_done(&book->renewed[i]);
 	text_done(&book->erased);
 	text_done(&book->changed);
 	text_done(&book->removed);

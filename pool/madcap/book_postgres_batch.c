@@ -54,8 +54,14 @@ const struct postgres_statement postgres_prepared[] = {
 		 " AND EXISTS (SELECT FROM madcap.book WHERE token = $2::bigint)" },
 	{ .name = "put",
 	  .sql = "INSERT INTO madcap.lease (" ROWS_NAMES ", server, extra_sec)"
-		 " SELECT r.*, $15::text, $16::bigint FROM unnest(" ROWS_ARRAYS ") AS r"
-		 " WHERE EXISTS (SELECT FROM madcap.book WHERE token = $17::bigint)" },
+		 " SELECT r.*, $17::text, $18::bigint FROM unnest(" ROWS_ARRAYS ") AS r"
+		 " WHERE EXISTS (SELECT FROM madcap.book WHERE token = $19::bigint)" },
+	{ .name = "renew",
+	  .sql = "UPDATE madcap.lease SET starts_sec = r.starts_sec, ends_sec = r.ends_sec,"
+		 " touched_sec = r.touched_sec, server = $5::text"
+		 " FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[])"
+		 " AS r (id, starts_sec, ends_sec, touched_sec) WHERE lease.id = r.id"
+		 " AND EXISTS (SELECT FROM madcap.book WHERE token = $6::bigint)" },
 	{ .name = "tell",
 	  .sql = "INSERT INTO madcap.batch SELECT version, token, at_sec, $2::text, $3::bytea[],"
 		 " $4::bytea[] FROM madcap.book WHERE token = $1::bigint" },
@@ -81,37 +87,116 @@ static struct postgres_book *postgres_book_of(struct book *base)
 
 /* ---- what a batch comes to ------------------------------------------------------------------- */
 
-enum { MARK_NONE, MARK_PUT, MARK_CHANGED, MARK_GONE };
+enum {
+	MARK_NONE,
+	MARK_PUT,     /* new */
+	MARK_RENEWED, /* its times are others, and it begins no earlier */
+	MARK_CHANGED,
+	MARK_GONE,
+};
 
 /* A lease that was made and removed in the same batch never was; offers are nobody else's. */
-static void mark_changes(const struct memory_book *memory)
+static void mark_change(const struct change *change)
 {
-	for (size_t i = 0; i < memory->n_changes; i++) {
-		const struct change *change = &memory->changes[i];
-		struct lease *lease = change->lease;
+	struct lease *lease = change->lease;
 
-		if (lease->serial == 0)
-			continue;
-		if (change->kind == CHANGE_ADDED)
-			lease->mark = MARK_PUT;
-		else if (change->kind == CHANGE_EDITED)
-			lease->mark = lease->mark == MARK_PUT ? MARK_PUT : MARK_CHANGED;
-		else
-			lease->mark = lease->mark == MARK_PUT ? MARK_NONE : MARK_GONE;
+	if (lease->serial == 0)
+		return;
+	switch (change->kind) {
+	case CHANGE_ADDED:
+		lease->mark = MARK_PUT;
+		break;
+	case CHANGE_REMOVED:
+		lease->mark = lease->mark == MARK_PUT ? MARK_NONE : MARK_GONE;
+		break;
+	case CHANGE_EDITED:
+		if (lease->mark == MARK_NONE)
+			lease->mark = MARK_RENEWED;
+		if (lease->mark == MARK_RENEWED &&
+		    (lease->state != BOOK_ACTIVE ||
+		     lease->times.start_sec < change->times.start_sec))
+			lease->mark = MARK_CHANGED;
+		break;
 	}
+}
+
+/* Another lease of an address, at another time. It must not be held without an end any more. */
+static bool meet(struct memory_book *memory, const struct booking *booking,
+		 const struct lease *lease)
+{
+	bool alone = true;
+
+	for (; booking != NULL; booking = booking->next) {
+		/* The booker is the first member, and every lease is the index's. */
+		struct lease *other = (struct lease *)(void *)(uintptr_t)booking->by;
+		struct change same = { .times = other->times,
+				       .touched_sec = other->touched_sec,
+				       .state = other->state };
+
+		if (other == lease || other->serial == 0)
+			continue;
+		alone = false;
+		if (!other->is_open || other->mark != MARK_NONE)
+			continue;
+		if (memory_book_reserve(memory) < 0)
+			return false;
+		other->mark = MARK_CHANGED;
+		(void)memory_book_edited(memory, other, &same);
+	}
+	return alone;
+}
+
+/* How a lease is to be kept: see book_postgres_schema.c. */
+static void settle(struct memory_book *memory, struct lease *lease)
+{
+	bool alone = true;
+
+	for (size_t i = 0; i < lease->n_spans; i++) {
+		for (uint32_t j = 0; j < lease->spans[i].count; j++) {
+			uint64_t address = lease->spans[i].first + j;
+
+			if (!meet(memory, space_bookings(lease->space, address), lease))
+				alone = false;
+		}
+	}
+	lease->wants_open = alone;
+	if (lease->mark == MARK_RENEWED && !(alone && lease->is_open))
+		lease->mark = MARK_CHANGED;
+}
+
+static void reset(struct postgres_book *book)
+{
+	rows_reset(&book->rows);
+	for (size_t i = 0; i < 4; i++)
+		text_reset(&book->renewed[i]);
+	text_reset(&book->erased);
+	text_reset(&book->changed);
+	text_reset(&book->removed);
+}
+
+static void add_renewal(struct postgres_book *book, const struct lease *lease)
+{
+	text_add_bytes(&book->renewed[0], lease_id(lease));
+	text_add_number(&book->renewed[1], lease->times.start_sec);
+	text_add_number(&book->renewed[2], lease->times.end_sec);
+	text_add_number(&book->renewed[3], lease->touched_sec);
 }
 
 /* Each marked lease once; the marks are gone afterwards. Returns how many there were. */
 static size_t collect(struct postgres_book *book)
 {
-	const struct memory_book *memory = &book->memory;
+	struct memory_book *memory = &book->memory;
 	size_t n = 0;
 
-	rows_reset(&book->rows);
-	text_reset(&book->erased);
-	text_reset(&book->changed);
-	text_reset(&book->removed);
-	mark_changes(memory);
+	reset(book);
+	for (size_t i = 0; i < memory->n_changes; i++)
+		mark_change(&memory->changes[i]);
+	for (size_t i = 0; i < memory->n_changes; i++) { /* which may get more */
+		struct lease *lease = memory->changes[i].lease;
+
+		if (lease->mark != MARK_NONE && lease->mark != MARK_GONE)
+			settle(memory, lease);
+	}
 	for (size_t i = 0; i < memory->n_changes; i++) {
 		struct lease *lease = memory->changes[i].lease;
 		uint8_t mark = lease->mark;
@@ -122,12 +207,21 @@ static size_t collect(struct postgres_book *book)
 			text_add_bytes(&book->erased, lease_id(lease));
 		if (mark == MARK_GONE)
 			text_add_bytes(&book->removed, lease_id(lease));
-		if (mark == MARK_PUT || mark == MARK_CHANGED) {
+		else if (mark != MARK_NONE)
 			text_add_bytes(&book->changed, lease_id(lease));
-			rows_add(&book->rows, lease);
-		}
+		if (mark == MARK_PUT || mark == MARK_CHANGED)
+			rows_add(&book->rows, lease, memory->extra_sec);
+		else if (mark == MARK_RENEWED)
+			add_renewal(book, lease);
 	}
 	return n;
+}
+
+/* After a commit: they are kept as they were to be kept. */
+static void note_kept(const struct memory_book *memory)
+{
+	for (size_t i = 0; i < memory->n_changes; i++)
+		memory->changes[i].lease->is_open = memory->changes[i].lease->wants_open;
 }
 
 /* ---- the exchanges --------------------------------------------------------------------------- */
@@ -140,6 +234,7 @@ struct script {
 	char version[24], token[24], extra[24], now[24], next[24], oldest[24];
 	const char *known[5];
 	const char *rows[ROWS_COLUMNS + 3];
+	const char *renew[6];
 	const char *erase[2];
 	const char *tell[4];
 	const char *prune[2];
@@ -187,6 +282,14 @@ static bool add_changes(struct postgres_book *book, struct script *script)
 	script->rows[ROWS_COLUMNS + 1] = script->extra;
 	script->rows[ROWS_COLUMNS + 2] = script->next;
 	add(script, "put", ROWS_COLUMNS + 3, script->rows);
+	for (size_t i = 0; i < 4; i++) {
+		text_end_array(&book->renewed[i]);
+		fine = fine && !book->renewed[i].no_memory;
+		script->renew[i] = book->renewed[i].data;
+	}
+	script->renew[4] = book->server;
+	script->renew[5] = script->next;
+	add(script, "renew", 6, script->renew);
 	script->tell[0] = script->next;
 	script->tell[1] = book->server;
 	script->tell[2] = book->changed.data;
@@ -365,6 +468,7 @@ int postgres_book_commit(struct book *base, struct error *error)
 		return code;
 	}
 	unlock(book);
+	note_kept(&book->memory);
 	memory_book_forget_changes(&book->memory);
 	end_batch(book);
 	return 0;

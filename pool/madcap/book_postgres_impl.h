@@ -40,6 +40,7 @@ struct postgres_book {
 	int64_t db_ms; /* the database's time, Unix ms, at this monotonic time: */
 	int64_t db_mono_ms;
 	struct rows rows;
+	struct text renewed[4]; /* id, starts_sec, ends_sec, touched_sec */
 	struct text erased;
 	struct text changed;
 	struct text removed;

@@ -25,6 +25,8 @@ enum {
 	ROW_WANTED,
 	ROW_WANTED_LEASE,
 	ROW_ADDRESS,
+	ROW_HELD_FROM,
+	ROW_HELD_UNTIL,
 };
 
 /* The columns of ROWS_SELECT. */
@@ -42,6 +44,7 @@ enum {
 	GOT_WANTED_LEASE,
 	GOT_PARTS,
 	GOT_ADDRESSES,
+	GOT_OPEN,
 };
 
 /* ---- text ------------------------------------------------------------------------------------ */
@@ -91,7 +94,7 @@ static void begin_element(struct text *array)
 	add(array, array->used == 0 ? "{" : ",");
 }
 
-static void add_number(struct text *array, uint64_t value)
+void text_add_number(struct text *array, uint64_t value)
 {
 	char digits[24];
 	size_t at = sizeof(digits) - 1;
@@ -151,6 +154,12 @@ void rows_done(struct rows *rows)
 		text_done(&rows->columns[i]);
 }
 
+static void add_null(struct text *array)
+{
+	begin_element(array);
+	add(array, "NULL");
+}
+
 /* What all rows of a lease have in common, and its address where it has one. */
 static void add_row(struct rows *rows, const struct lease *lease, uint32_t part, uint32_t parts,
 		    const struct madcap_address *address)
@@ -158,27 +167,34 @@ static void add_row(struct rows *rows, const struct lease *lease, uint32_t part,
 	struct text *columns = rows->columns;
 
 	text_add_bytes(&columns[ROW_ID], lease_id(lease));
-	add_number(&columns[ROW_PART], part);
-	add_number(&columns[ROW_PARTS], parts);
-	add_number(&columns[ROW_STATE], lease->state);
-	add_number(&columns[ROW_FLAGS], lease->flags);
+	text_add_number(&columns[ROW_PART], part);
+	text_add_number(&columns[ROW_PARTS], parts);
+	text_add_number(&columns[ROW_STATE], lease->state);
+	text_add_number(&columns[ROW_FLAGS], lease->flags);
 	add_address(&columns[ROW_SCOPE], &lease->space->scope);
 	add_address(&columns[ROW_CLIENT], &lease->client->address);
-	add_number(&columns[ROW_STARTS], lease->times.start_sec);
-	add_number(&columns[ROW_ENDS], lease->times.end_sec);
-	add_number(&columns[ROW_TOUCHED], lease->touched_sec);
-	add_number(&columns[ROW_WANTED_MIN], lease->wanted_min);
-	add_number(&columns[ROW_WANTED], lease->wanted);
-	add_number(&columns[ROW_WANTED_LEASE], lease->wanted_lease);
+	text_add_number(&columns[ROW_STARTS], lease->times.start_sec);
+	text_add_number(&columns[ROW_ENDS], lease->times.end_sec);
+	text_add_number(&columns[ROW_TOUCHED], lease->touched_sec);
+	text_add_number(&columns[ROW_WANTED_MIN], lease->wanted_min);
+	text_add_number(&columns[ROW_WANTED], lease->wanted);
+	text_add_number(&columns[ROW_WANTED_LEASE], lease->wanted_lease);
 	add_address(&columns[ROW_ADDRESS], address);
+	text_add_number(&columns[ROW_HELD_FROM], lease->times.start_sec);
+	if (lease->wants_open)
+		add_null(&columns[ROW_HELD_UNTIL]);
+	else
+		text_add_number(&columns[ROW_HELD_UNTIL],
+				(uint64_t)lease->times.end_sec + rows->extra_sec);
 	rows->n++;
 }
 
-void rows_add(struct rows *rows, const struct lease *lease)
+void rows_add(struct rows *rows, const struct lease *lease, uint32_t extra_sec)
 {
 	static const struct madcap_address none;
 	uint32_t n = lease_addresses(lease), part = 0;
 
+	rows->extra_sec = extra_sec;
 	if (n == 0)
 		add_row(rows, lease, 0, 1, &none);
 	for (size_t i = 0; i < lease->n_spans; i++) {
@@ -332,6 +348,7 @@ int lease_from_row(const PGresult *result, int row, struct lease **ret,
 	lease = lease_new(id, n);
 	if (lease == NULL)
 		return POOL_E_NO_MEMORY;
+	head.is_open = PQgetvalue(result, row, GOT_OPEN)[0] == 't';
 	head.n_spans = lease->n_spans;
 	head.id_size = lease->id_size;
 	*lease = head;

@@ -28,26 +28,29 @@ void text_done(struct text *text);
 
 /* One more element of an array in PostgreSQL's notation; text_end_array() closes it. */
 void text_add_bytes(struct text *array, struct madcap_bytes bytes);
+void text_add_number(struct text *array, uint64_t value);
 void text_end_array(struct text *array);
 
-#define ROWS_COLUMNS 14
+#define ROWS_COLUMNS 16
 /* The columns in the order of the arrays, and their types. */
 #define ROWS_NAMES                                                                                 \
 	"id, part, parts, state, flags, scope, client, starts_sec, ends_sec, touched_sec, "        \
-	"wanted_min, wanted, wanted_lease_sec, address"
+	"wanted_min, wanted, wanted_lease_sec, address, held_from_sec, held_until_sec"
 #define ROWS_ARRAYS                                                                                \
 	"$1::bytea[], $2::int[], $3::int[], $4::smallint[], $5::smallint[], $6::inet[], "          \
 	"$7::inet[], $8::bigint[], $9::bigint[], $10::bigint[], $11::int[], $12::int[], "          \
-	"$13::bigint[], $14::inet[]"
+	"$13::bigint[], $14::inet[], $15::bigint[], $16::bigint[]"
 
 struct rows {
 	size_t n;
+	uint32_t extra_sec;
 	struct text columns[ROWS_COLUMNS];
 };
 
 void rows_reset(struct rows *rows);
 void rows_done(struct rows *rows);
-void rows_add(struct rows *rows, const struct lease *lease);
+/* As it is to be kept: open, or until extra_sec after its end. */
+void rows_add(struct rows *rows, const struct lease *lease, uint32_t extra_sec);
 
 /* Closes the arrays and gives them; false without memory. */
 bool rows_values(struct rows *rows, const char *values[ROWS_COLUMNS]);
@@ -57,7 +60,8 @@ bool rows_values(struct rows *rows, const char *values[ROWS_COLUMNS]);
 	"SELECT encode(l.id, 'hex'), l.state, l.flags, host(l.scope), host(l.client), "            \
 	"l.starts_sec, l.ends_sec, l.touched_sec, l.wanted_min, l.wanted, l.wanted_lease_sec, "    \
 	"l.parts, CASE WHEN l.parts = 1 THEN host(l.address) ELSE (SELECT string_agg("             \
-	"host(b.address), ',' ORDER BY b.part) FROM madcap.lease b WHERE b.id = l.id) END "        \
+	"host(b.address), ',' ORDER BY b.part) FROM madcap.lease b WHERE b.id = l.id) END, "       \
+	"l.held_until_sec IS NULL "                                                                \
 	"FROM madcap.lease l WHERE l.part = 0"
 
 /*

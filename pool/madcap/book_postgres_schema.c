@@ -24,6 +24,10 @@
  * same), with which GiST is several times faster than with inet. lease_once makes identifiers
  * unique. Requests that wait for the operator have a row without an address.
  *
+ * What it compares is `held`, which lease_held makes span the lease and extra_sec behind it. A lease
+ * that is alone on its addresses holds them without an end: then a renewal changes no index. Only
+ * where leases of one address follow each other does each hold it until its own end.
+ *
  * batch says what each batch changed, so that the other servers can follow. Old rows are removed.
  */
 static const char *const version_1[] = {
@@ -62,7 +66,9 @@ static const char *const version_1[] = {
 	" server text NOT NULL,"
 	" address inet CHECK (address = host(address)::inet),"
 	" extra_sec bigint NOT NULL CHECK (extra_sec >= 0),"
-	" held int8range GENERATED ALWAYS AS (int8range(starts_sec, ends_sec + extra_sec)) STORED,"
+	" held_from_sec bigint NOT NULL,"
+	" held_until_sec bigint,"
+	" held int8range GENERATED ALWAYS AS (int8range(held_from_sec, held_until_sec)) STORED,"
 	" high bigint GENERATED ALWAYS AS (('x' ||"
 	" left(right(encode(inet_send(address), 'hex'), 32), 16))::bit(64)::bigint) STORED,"
 	" low bigint GENERATED ALWAYS AS (('x' ||"
@@ -70,8 +76,11 @@ static const char *const version_1[] = {
 	" CHECK (part >= 0 AND part < parts),"
 	" CHECK (starts_sec >= 0 AND starts_sec < ends_sec AND ends_sec <= 4294967295),"
 	" CHECK ((state = 1) = (address IS NOT NULL)),"
+	" CONSTRAINT lease_held CHECK (held_from_sec <= starts_sec"
+	"  AND (held_until_sec IS NULL OR held_until_sec >= ends_sec + extra_sec)),"
 	" CONSTRAINT lease_once PRIMARY KEY (id, part),"
-	" CONSTRAINT lease_apart EXCLUDE USING gist (low WITH =, high WITH =, held WITH &&))",
+	" CONSTRAINT lease_apart EXCLUDE USING gist (low WITH =, high WITH =, held WITH &&)"
+	") WITH (fillfactor = 70)",
 	"INSERT INTO madcap.book (program, schema_version, extra_sec, version, token, at_sec)"
 	" VALUES ('" SCHEMA_PROGRAM "', 1, 0, 1, (random() * 1e15)::bigint, 0)",
 	"INSERT INTO madcap.batch SELECT version, token, at_sec, '', '{}', '{}' FROM madcap.book",
@@ -127,7 +136,9 @@ const char schema_question[] =
 	"   JOIN pg_index i ON i.indexrelid = k.conindid"
 	"   WHERE " OUR_TABLES " AND c.relname = 'lease' AND k.convalidated AND i.indisvalid AND"
 	"   (k.conname = 'lease_apart' AND k.contype = 'x' OR"
-	"    k.conname = 'lease_once' AND k.contype = 'p'))"
+	"    k.conname = 'lease_once' AND k.contype = 'p')) +"
+	" (SELECT count(*) FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid"
+	"   WHERE " OUR_TABLES " AND k.conname = 'lease_held' AND k.convalidated)"
 	" FROM (SELECT 1) AS one LEFT JOIN pg_namespace n ON n.nspname = 'madcap'";
 
 static bool found(const PGresult *answer, int column)
@@ -162,11 +173,11 @@ int schema_judge(const PGresult *answer, struct error *error)
 			  role, database, role, role);
 		return POOL_E_REFUSED;
 	}
-	if (strcmp(PQgetvalue(answer, 0, FOUND_CONSTRAINTS), "2") != 0) {
+	if (strcmp(PQgetvalue(answer, 0, FOUND_CONSTRAINTS), "3") != 0) {
 		error_set(error,
-			  "the lease book in database \"%s\" is damaged: madcap.lease lacks its "
-			  "constraint lease_apart or lease_once, so that addresses could be "
-			  "leased twice; restore the schema from a backup",
+			  "the lease book in database \"%s\" is damaged: madcap.lease lacks one of "
+			  "its constraints lease_apart, lease_held and lease_once, so that "
+			  "addresses could be leased twice; restore the schema from a backup",
 			  database);
 		return POOL_E_DAMAGED;
 	}

@@ -3,9 +3,9 @@
 """How many durable exchanges a second one and two madcapd do with a lease book in PostgreSQL.
 
 The load is that of bench_madcapd: REQUEST, RENEW, RELEASE in turn, so many in flight, every answer
-an ACK that is on disk (fsync and synchronous_commit are on). The control, in turn with it: pgbench with
-as many clients, each transaction of which inserts one row into a table like the book's, with its
-constraints. --leases N fills the book first.
+an ACK that is on disk (fsync and synchronous_commit are on). The controls, in turn with it: pgbench with
+as many clients, each transaction of which inserts one row of a lease into a table with nothing but a primary
+key ("bare"), and into one with the book's constraints ("same"). --leases N fills the book first.
 """
 
 import argparse
@@ -25,10 +25,10 @@ from rasip_test import config, madcapd, paths, postgres  # pylint: disable=wrong
 
 FLIGHTS = (1, 16, 64, 256)
 INSERT = r'''\set n :n + 1
-INSERT INTO control (id, part, parts, state, flags, scope, starts_sec, ends_sec, touched_sec, wanted_min,
-wanted, wanted_lease_sec, server, address, extra_sec) VALUES (int8send((:client_id::bigint << 32) + :n), 0,
+INSERT INTO TABLE (id, part, parts, state, flags, scope, starts_sec, ends_sec, touched_sec, wanted_min,
+wanted, wanted_lease_sec, server, address, extra_sec, held_from_sec) VALUES (int8send((:client_id::bigint << 32) + :n), 0,
 1, 1, 0, '232.0.0.0', 1800000000, 1800086400, 1800000000, 0, 0, 0, 'control',
-inet '232.0.0.0' + (:client_id * 65536 + :n % 65536), 0);
+inet '232.0.0.0' + (:client_id * 65536 + :n % 65536), 0, 1800000000);
 '''
 
 
@@ -47,8 +47,11 @@ class Bench:
             self.configure(name)
         subprocess.run([str(paths.MADCAPD), '-c', str(self.directory / 'one.conf'),
                         '--init-book'], check=True, stdout=subprocess.DEVNULL)
-        self.cluster.sql('CREATE TABLE control (LIKE madcap.lease INCLUDING ALL)', 'book')
-        (self.directory / 'insert.sql').write_text(INSERT)
+        self.cluster.sql(
+            'CREATE TABLE same (LIKE madcap.lease INCLUDING ALL);'
+            'CREATE TABLE bare (LIKE madcap.lease); ALTER TABLE bare ADD PRIMARY KEY (id)', 'book')
+        for table in ('same', 'bare'):
+            (self.directory / f'{table}.sql').write_text(INSERT.replace('TABLE', table))
 
     def configure(self, name):
         conf = self.directory / f'{name}.conf'
@@ -86,12 +89,12 @@ class Bench:
         return (sum(result[0] for result in results), max(result[1] for result in results),
                 max(result[2] for result in results))
 
-    def control(self, clients):
-        self.cluster.sql('TRUNCATE control', 'book')
+    def control(self, table, clients):
+        self.cluster.sql(f'TRUNCATE {table}', 'book')
         text = self.cluster.run(
             'pgbench', '-h', self.cluster.directory, '-U', postgres.ROLE, '-n', '-M', 'prepared',
             '-c', clients, '-j', min(2, clients), '-T', max(3, round(self.seconds)),
-            '-D', 'n=0', '-f', self.directory / 'insert.sql', 'book')
+            '-D', 'n=0', '-f', self.directory / f'{table}.sql', 'book')
         found = re.search(r'^tps = ([0-9.]+)', text, re.MULTILINE)
         if found is None:
             raise AssertionError(text)
@@ -102,10 +105,10 @@ class Bench:
         self.cluster.sql(
             'INSERT INTO madcap.lease (id, part, parts, state, flags, scope, client, starts_sec,'
             ' ends_sec, touched_sec, wanted_min, wanted, wanted_lease_sec, server, address,'
-            " extra_sec) SELECT decode('00' || md5(i::text), 'hex'), 0, 1, 1, 0, '232.0.0.0',"
+            " extra_sec, held_from_sec) SELECT decode('00' || md5(i::text), 'hex'), 0, 1, 1, 0, '232.0.0.0',"
             " inet '10.0.0.0' + i % 1000, t, t + 30 * 86400, t, 0, 0, 0, 'filled',"
-            f" inet '232.0.0.0' + i, 0 FROM generate_series(1, {n}) AS i,"
-            ' (SELECT extract(epoch FROM now())::bigint AS t) AS now', 'book')
+            f" inet '232.0.0.0' + i, 0, t FROM generate_series(1, {n}) AS i,"
+            ' (SELECT extract(epoch FROM now())::bigint AS t) AS now', 'book', timeout=3600)
         print(f'the database took {n} leases in {time.monotonic() - began:.1f} s')
 
     def measure_start(self, n):
@@ -123,16 +126,17 @@ class Bench:
 
 def measure_all(bench):
     print(f'{"flight":>6} {"one/s":>8} {"p50 us":>8} {"p99 us":>8} {"two/s":>8} {"p50 us":>8} '
-          f'{"p99 us":>8} {"pgbench":>8} {"of it":>6}')
+          f'{"p99 us":>8} {"bare/s":>8} {"of it":>6} {"same/s":>8} {"of it":>6}')
     for flight in FLIGHTS:
         bench.serve('one')
         one = bench.load(flight)
         bench.serve('two')
         two = bench.load(flight)
         bench.stop()
-        control = bench.control(flight)
+        bare, same = bench.control('bare', flight), bench.control('same', flight)
         print(f'{flight:6} {one[0]:8.0f} {one[1]:8.0f} {one[2]:8.0f} {two[0]:8.0f} {two[1]:8.0f} '
-              f'{two[2]:8.0f} {control:8.0f} {one[0] / control:6.2f}', flush=True)
+              f'{two[2]:8.0f} {bare:8.0f} {one[0] / bare:6.2f} {same:8.0f} {one[0] / same:6.2f}',
+              flush=True)
 
 
 def main():

@@ -214,8 +214,8 @@ class Refusals(Shared):
         with self.assertRaisesRegex(AssertionError, 'lease_apart'):
             self.sql('INSERT INTO madcap.lease (id, part, parts, state, flags, scope, starts_sec,'
                      'ends_sec, touched_sec, wanted_min, wanted, wanted_lease_sec, server,'
-                     f"address, extra_sec) SELECT '\\x01', 0, 1, 1, 0, scope, ends_sec - 1,"
-                     'ends_sec + 10, touched_sec, 0, 0, 0, server, address, extra_sec '
+                     f"address, extra_sec, held_from_sec) SELECT '\\x01', 0, 1, 1, 0, scope, ends_sec - 1,"
+                     'ends_sec + 10, touched_sec, 0, 0, 0, server, address, extra_sec, ends_sec - 1 '
                      f"FROM madcap.lease WHERE address = '{address}'")
 
 
@@ -330,8 +330,9 @@ class Together(Shared):
         other = '239.192.0.8' if address == '239.192.0.7' else '239.192.0.7'
         self.sql('INSERT INTO madcap.lease (id, part, parts, state, flags, scope, starts_sec,'
                  'ends_sec, touched_sec, wanted_min, wanted, wanted_lease_sec, server, address,'
-                 "extra_sec) SELECT '\\x01', 0, 1, 1, 0, scope, starts_sec, ends_sec, touched_sec,"
-                 f" 0, 0, 0, server, '{other}', extra_sec FROM madcap.lease")
+                 "extra_sec, held_from_sec) SELECT '\\x01', 0, 1, 1, 0, scope, starts_sec, ends_sec,"
+                 f" touched_sec, 0, 0, 0, server, '{other}', extra_sec, starts_sec"
+                 ' FROM madcap.lease')
         # The database refuses what memory thinks is free; then all leases are read again.
         self.assert_nak(self.ask(server, wire.request(ORG['first'])), wire.NOT_COMPLETED)
         server.wait_log('can be used again')
@@ -364,6 +365,25 @@ class Together(Shared):
         answer = self.assert_ack(self.ask(server, wire.renew(lease, wire.lease_time(1))))
         self.assertEqual(answer.addresses, addresses)
         wait_for(lambda: not self.admin_of(server, 'leases'), 'the end of the lease')
+
+    def test_leases_of_one_address_at_different_times(self):
+        tiny = {**ORG, 'allocate': ['239.192.0.7']}
+        one, two = self.serve(tiny), self.serve(tiny)
+        first, _ = self.request(one, wire.lease_time(100))
+        later = wire.request(ORG['first'], wire.lease_time(100), wire.current_time(),
+                             wire.start_time(time.time() + 1000))
+        self.assertEqual(self.assert_ack(self.ask(two, later)).addresses, ['239.192.0.7'])
+        held = self.sql('SELECT held_until_sec - ends_sec FROM madcap.lease')
+        self.assertEqual(held, [['0'], ['0']])
+        self.assert_ack(self.ask(one, wire.renew(first, wire.lease_time(600))))
+        answer = self.assert_ack(self.ask(two, wire.renew(first, wire.lease_time(5000))))
+        self.assertLess(answer.number(wire.LEASE_TIME), 1001)
+        self.assert_nak(self.ask(one, wire.request(ORG['first'])), wire.NOT_COMPLETED)
+        self.assert_ack(self.ask(one, wire.release(later.get(wire.LEASE_ID))))
+        for server in (one, two):  # alone again, and from then on no index changes
+            answer = self.assert_ack(self.ask(server, wire.renew(first, wire.lease_time(5000))))
+            self.assertEqual(answer.number(wire.LEASE_TIME), 5000)
+        self.assertEqual(self.sql('SELECT held_until_sec IS NULL FROM madcap.lease'), [['t']])
 
     def test_addresses_of_ip6(self):
         scope6 = {'first': 'ff15::', 'last': 'ff15::ffff:ffff'}
@@ -410,7 +430,7 @@ class Together(Shared):
         mute.bind(('127.0.0.1', 0))
         file = self.directory / 'lease'
         at = f'--server=127.0.0.1:{server.port}'
-        self.madcap('request', '--scope', ORG['first'], at, '--save', file)
+        self.madcap('request', '--scope', ORG['first'], at, at, '--save', file)
         text = file.read_text().replace(f':{server.port}"', f':{mute.getsockname()[1]}"')
         file.write_text(text)
         self.sql('BEGIN; DELETE FROM madcap.lease; UPDATE madcap.book SET version = version + 1,'

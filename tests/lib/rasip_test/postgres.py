@@ -187,12 +187,12 @@ class Cluster:
 
     # -- what is in it
 
-    def sql(self, text, database='postgres', role=ROLE):
+    def sql(self, text, database='postgres', role=ROLE, timeout=PATIENCE_SEC):
         """Runs it, and gives the rows as lists of text."""
         done = subprocess.run(
             [str(self.bin / 'psql'), '-XqAt', '-v', 'ON_ERROR_STOP=1', '-h', str(self.directory),
              '-U', role, '-d', database, '-c', text], check=False, capture_output=True, text=True,
-            timeout=PATIENCE_SEC, stdin=subprocess.DEVNULL)
+            timeout=timeout, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             raise AssertionError(f'{text}: {done.stderr}')
         return [line.split('|') for line in done.stdout.splitlines()]
