@@ -15,6 +15,9 @@
 #define RETRY_MS 250          /* between two attempts to connect */
 #define RETRY_REFUSED_MS 2000 /* where somebody has to mend something first */
 
+/* A statement whose madcapd is gone ends after so much more than the timeout. */
+#define STATEMENT_EXTRA_MS 20000
+
 static struct postgres_book *postgres_book_of(struct book *base)
 {
 	return (struct postgres_book *)(void *)base;
@@ -84,16 +87,16 @@ void postgres_book_turned_down(struct postgres_book *book, const struct error *w
  */
 static void ask(struct postgres_book *book)
 {
-	char timeout[16];
-	const char *values[1] = { timeout };
+	char timeout[16], longest[16];
+	const char *values[] = { timeout, longest };
 	struct postgres_statement statements[] = {
 		{ .sql = "SELECT set_config('synchronous_commit', 'on', false)"
 			 " WHERE current_setting('synchronous_commit') IN ('off', 'local')" },
-		{ .sql = "SELECT set_config(name, $1, false) FROM unnest(ARRAY["
-			 "'statement_timeout', 'lock_timeout', "
-			 "'idle_in_transaction_session_timeout',"
+		{ .sql = "SELECT set_config(name, $1, false), "
+			 "set_config('statement_timeout', $2, false) FROM unnest(ARRAY["
+			 "'lock_timeout', 'idle_in_transaction_session_timeout',"
 			 " 'tcp_user_timeout']) AS name",
-		  .n_values = 1,
+		  .n_values = 2,
 		  .values = values },
 		{ .sql = "SELECT set_config(name, 'off', false) FROM unnest(ARRAY["
 			 "'enable_hashjoin', 'enable_mergejoin']) AS name" },
@@ -101,6 +104,7 @@ static void ask(struct postgres_book *book)
 	};
 
 	snprintf(timeout, sizeof(timeout), "%d", book->timeout_ms);
+	snprintf(longest, sizeof(longest), "%d", book->timeout_ms + STATEMENT_EXTRA_MS);
 	postgres_link_send(book->link, statements, sizeof(statements) / sizeof(statements[0]));
 	book->phase = PHASE_ASKING;
 }

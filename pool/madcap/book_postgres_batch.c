@@ -16,6 +16,9 @@
 /* After a batch that was overtaken, for so long each one begins with the lock. */
 #define CONTENDED_MS 1000
 
+/* Leases of very many addresses take their time: so many rows are to be had in a millisecond. */
+#define ROWS_PER_MS 4
+
 /* Batches of which is kept what they changed, and how many are removed together. */
 #define BATCHES_KEPT 20000
 #define BATCHES_AT_A_TIME 256
@@ -332,6 +335,7 @@ static int run(struct postgres_book *book, struct script *script, struct error *
 {
 	add_sql(script, "COMMIT");
 	postgres_link_send(book->link, script->statements, script->n);
+	postgres_link_extend(book->link, (int64_t)book->rows.n / ROWS_PER_MS);
 	postgres_link_wait(book->link);
 	if (postgres_link_state(book->link) != POSTGRES_IDLE)
 		return broken(book, error);
@@ -354,7 +358,7 @@ static int write_batch(struct postgres_book *book, struct error *error)
 	add(&script, "turn", 5, script.known);
 	if (token < 0 || !add_changes(book, &script)) {
 		error_set(error, "out of memory for a batch");
-		postgres_book_lost(book, 0);
+		postgres_book_turned_down(book, error);
 		return POOL_E_NO_MEMORY;
 	}
 	if (book->version % BATCHES_AT_A_TIME == 0)

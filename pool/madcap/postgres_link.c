@@ -23,6 +23,7 @@ struct postgres_link {
 	char host[HOST_TEXT_SIZE];
 	PostgresPollingStatusType polling;
 	int64_t began_us; /* connecting, or the exchange */
+	int64_t extra_us; /* of patience, for the exchange */
 	PGresult *results[POSTGRES_STATEMENTS_MAX];
 	size_t n_statements;
 	size_t at;      /* the statement whose results come next */
@@ -214,6 +215,7 @@ void postgres_link_connect(struct postgres_link *link)
 	note_state(link, "");
 	link->warned = false;
 	link->began_us = now_us();
+	link->extra_us = 0;
 	link->conn = start(link, host);
 	if (link->conn == NULL) {
 		fail(link, "out of memory");
@@ -302,6 +304,7 @@ void postgres_link_send(struct postgres_link *link, const struct postgres_statem
 	link->at = 0;
 	link->warned = false;
 	link->began_us = now_us();
+	link->extra_us = 0;
 	link->state = POSTGRES_BUSY;
 	for (size_t i = 0; i < n; i++) {
 		if (!send_one(link->conn, &statements[i])) {
@@ -366,13 +369,18 @@ static void exchange_more(struct postgres_link *link)
 
 /* ---- working and waiting --------------------------------------------------------------------- */
 
+void postgres_link_extend(struct postgres_link *link, int64_t ms)
+{
+	link->extra_us = ms * 1000;
+}
+
 int postgres_link_patience_ms(const struct postgres_link *link)
 {
 	int64_t left_us;
 
 	if (link->state != POSTGRES_CONNECTING && link->state != POSTGRES_BUSY)
 		return -1;
-	left_us = link->began_us + (int64_t)link->timeout_ms * 1000 - now_us();
+	left_us = link->began_us + (int64_t)link->timeout_ms * 1000 + link->extra_us - now_us();
 	return left_us > 0 ? (int)(left_us / 1000) + 1 : 0;
 }
 

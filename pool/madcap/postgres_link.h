@@ -68,6 +68,9 @@ void postgres_link_drop(struct postgres_link *link);
 void postgres_link_send(struct postgres_link *link, const struct postgres_statement *statements,
 			size_t n);
 
+/* The exchange that has just been sent may take so much longer than the timeout. */
+void postgres_link_extend(struct postgres_link *link, int64_t ms);
+
 /* What to wait for, where something is under way: false, or one entry. */
 bool postgres_link_poll(const struct postgres_link *link, struct pollfd *ret);
 

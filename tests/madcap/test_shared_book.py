@@ -385,6 +385,16 @@ class Together(Shared):
             self.assertEqual(answer.number(wire.LEASE_TIME), 5000)
         self.assertEqual(self.sql('SELECT held_until_sec IS NULL FROM madcap.lease'), [['t']])
 
+    def test_leases_of_very_many_addresses(self):
+        server = self.serve(ORG, max_addresses_per_request=65535)
+        message = wire.request(ORG['first'], wire.n_addresses(30000, 30000))
+        self.assert_ack(self.ask(server, message, timeout=PATIENCE_SEC, again=PATIENCE_SEC))
+        self.assertEqual(self.sql('SELECT count(*) FROM madcap.lease'), [['30000']])
+        other = self.serve(ORG)
+        self.assertEqual(len(self.admin_of(other, 'leases')[0]['addresses']), 30000)
+        self.assert_ack(self.ask(other, wire.release(message.get(wire.LEASE_ID)),
+                                 timeout=PATIENCE_SEC))
+
     def test_addresses_of_ip6(self):
         scope6 = {'first': 'ff15::', 'last': 'ff15::ffff:ffff'}
         one, two = self.serve(scope6, listen=['::1', '127.0.0.1']), self.serve(scope6)
@@ -452,14 +462,10 @@ class Together(Shared):
 class Outages(Shared):
     """The database goes, and comes back."""
 
-    @classmethod
-    def setUpClass(cls):
-        pass
-
     def setUp(self):
-        self.cluster = postgres.Cluster()
-        self.addCleanup(self.cluster.dispose)
-        self.cluster.make().start()
+        if self.cluster.process is None:
+            self.cluster.start()
+        self.cluster.resume()
         super().setUp()
         self.init_book(SMALL)
 

@@ -34,6 +34,8 @@ Held = collections.namedtuple('Held', 'address lease start end')
 def setUpModule():
     if postgres.missing():
         raise unittest.SkipTest(postgres.missing())
+    if paths.is_sanitized() and 'TORTURE_SECONDS' not in os.environ:
+        raise unittest.SkipTest('takes long; in a sanitized build only with TORTURE_SECONDS')
 
 
 class Client(threading.Thread):
