@@ -221,11 +221,12 @@ int follow_load(struct postgres_book *book, struct error *error)
 	static const struct postgres_statement begin[] = {
 		{ .sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" },
 		{ .name = "head" },
+		{ .sql = "SET LOCAL enable_seqscan = on" },
 		{ .sql = "DECLARE madcap_all NO SCROLL CURSOR FOR " ROWS_SELECT },
 	};
 	static const struct postgres_statement end = { .sql = "COMMIT" };
 	int64_t version = 0, token = 0;
-	int code = exchange(book, begin, 3, error);
+	int code = exchange(book, begin, 4, error);
 
 	book->is_loaded = false;
 	book->reloads++;

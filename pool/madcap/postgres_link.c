@@ -67,8 +67,11 @@ static void note_problem(struct postgres_link *link, const char *text)
 {
 	size_t n = 0;
 
-	for (; text[n] != '\0' && n + 1 < sizeof(link->error.text); n++)
-		link->error.text[n] = text[n] == '\n' || text[n] == '\t' ? ' ' : text[n];
+	for (; text[n] != '\0' && n + 1 < sizeof(link->error.text); n++) {
+		link->error.text[n] = text[n];
+		if (text[n] == '\n' || text[n] == '\t')
+			link->error.text[n] = ' ';
+	}
 	while (n > 0 && link->error.text[n - 1] == ' ')
 		n--;
 	link->error.text[n] = '\0';
