@@ -84,7 +84,8 @@ void postgres_book_turned_down(struct postgres_book *book, const struct error *w
 /*
  * Commits wait for the standbys, if there are any. A transaction that is left open by a server that
  * has been stopped, or cut off, must not keep the others waiting. Plans are always for few rows of
- * large tables, also while the database thinks that these are small.
+ * large tables, also while the database thinks that these are small; to compile them takes longer
+ * than to carry them out.
  */
 static void ask(struct postgres_book *book)
 {
@@ -100,7 +101,8 @@ static void ask(struct postgres_book *book)
 		  .n_values = 2,
 		  .values = values },
 		{ .sql = "SELECT set_config(name, 'off', false) FROM unnest(ARRAY["
-			 "'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS name" },
+			 "'jit', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS "
+			 "name" },
 		{ .sql = schema_question },
 	};
 
