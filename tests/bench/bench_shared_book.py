@@ -90,10 +90,11 @@ class Bench:
                 max(result[2] for result in results))
 
     def control(self, table, clients):
+        each = round((100 * self.seconds + 20 * self.seconds * clients) / clients)
         self.cluster.sql(f'TRUNCATE {table}', 'book')
         text = self.cluster.run(
             'pgbench', '-h', self.cluster.directory, '-U', postgres.ROLE, '-n', '-M', 'prepared',
-            '-c', clients, '-j', min(2, clients), '-T', max(3, round(self.seconds)),
+            '-c', clients, '-j', min(2, clients), '-t', each,
             '-D', 'n=0', '-f', self.directory / f'{table}.sql', 'book')
         found = re.search(r'^tps = ([0-9.]+)', text, re.MULTILINE)
         if found is None:
@@ -124,10 +125,10 @@ class Bench:
         self.stop()
 
 
-def measure_all(bench):
+def measure_all(bench, flights):
     print(f'{"flight":>6} {"one/s":>8} {"p50 us":>8} {"p99 us":>8} {"two/s":>8} {"p50 us":>8} '
           f'{"p99 us":>8} {"bare/s":>8} {"of it":>6} {"same/s":>8} {"of it":>6}')
-    for flight in FLIGHTS:
+    for flight in flights:
         bench.serve('one')
         one = bench.load(flight)
         bench.serve('two')
@@ -160,7 +161,7 @@ def main():
         if options.leases:
             bench.fill(options.leases)
             bench.measure_start(options.leases)
-        measure_all(bench)
+        measure_all(bench, (1, 256) if quick else FLIGHTS)
     finally:
         bench.close()
         shutil.rmtree(directory, ignore_errors=True)
