@@ -45,7 +45,9 @@ static int64_t time_at(const struct postgres_book *book, int64_t mono_ms)
 
 static int64_t postgres_book_now(const struct book *base, int64_t mono_ms)
 {
-	return time_at(const_postgres_book_of(base), mono_ms);
+	const struct postgres_book *book = const_postgres_book_of(base);
+
+	return book->memory.in_batch ? book->batch_sec : time_at(book, mono_ms);
 }
 
 int64_t postgres_book_time(const struct postgres_book *book)

@@ -27,7 +27,7 @@
 	"SELECT program, schema_version, extra_sec, version, token, greatest(at_sec * 1000,"       \
 	" floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM madcap.book"
 
-/* The row is as this server has it in memory, and so is the time, as far as seconds matter. */
+/* The row is as this server has it in memory, and so is the time, unless the batch took very long. */
 #define AS_KNOWN                                                                                   \
 	" WHERE version = $1::bigint AND token = $2::bigint"                                       \
 	" AND schema_version = " SCHEMA_VERSION_TEXT " AND extra_sec = $3::bigint"                 \
@@ -260,7 +260,7 @@ static void begin_script(const struct postgres_book *book, struct script *script
 	snprintf(script->version, sizeof(script->version), "%" PRId64, book->version);
 	snprintf(script->token, sizeof(script->token), "%" PRId64, book->token);
 	snprintf(script->extra, sizeof(script->extra), "%" PRIu32, book->memory.extra_sec);
-	snprintf(script->now, sizeof(script->now), "%" PRId64, postgres_book_time(book));
+	snprintf(script->now, sizeof(script->now), "%" PRId64, book->batch_sec);
 	script->known[0] = script->version;
 	script->known[1] = script->token;
 	script->known[2] = script->extra;
@@ -434,6 +434,7 @@ int postgres_book_begin(struct book *base, struct error *error)
 	if (book->phase == PHASE_UP && postgres_book_mono_ms() < book->contended_until_ms)
 		(void)lock(book, &why);
 	book->is_cut_off = book->phase != PHASE_UP;
+	book->batch_sec = postgres_book_time(book);
 	return 0;
 }
 

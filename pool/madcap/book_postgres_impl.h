@@ -35,6 +35,7 @@ struct postgres_book {
 	bool is_relied;      /* in this batch: on what the book says */
 	bool is_turned_down; /* not up because of what the database says, not of the network */
 	bool is_cut_off;     /* this batch: cannot be committed */
+	int64_t batch_sec;   /* the database's time, by which this batch is made */
 	int64_t contended_until_ms;
 	int64_t retry_at_ms;
 	int64_t db_ms; /* the database's time, Unix ms, at this monotonic time: */
@@ -54,7 +55,7 @@ struct postgres_book {
 
 int64_t postgres_book_mono_ms(void);
 
-/* The time of the batch that is being made, Unix seconds. */
+/* The database's time, Unix seconds; 0 if it has never been heard. */
 int64_t postgres_book_time(const struct postgres_book *book);
 
 /* The connection is given up; it is tried again after so many ms. */
