@@ -246,6 +246,7 @@ class Gate:
             server.connect(self._target)
         except OSError:
             client.close()
+            server.close()
             return
         self._pairs[client], self._pairs[server] = server, client
 
