@@ -25,6 +25,7 @@ LDFLAGS ?=
 SANITIZE ?=
 WERROR ?=
 FUZZ_SECONDS ?= 20
+TORTURE_SECONDS ?= 600
 V ?=
 
 # Where pppd looks for plugins named without a slash: 2.5 says so itself, 2.4 does not.
@@ -55,13 +56,16 @@ LIBPQ_CFLAGS = $(shell $(PKG_CONFIG) --exists libpq 2>/dev/null && \
 LIBPQ_LIBS = $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
 
-POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c)
+# The client's side of the protocol: pools that lease from servers need it as well.
+CLIENT_SOURCES := $(addprefix pool/madcap/,address.c client.c client_message.c client_result.c \
+	endpoint.c message.c message_print.c message_table.c udp.c)
+POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c) $(CLIENT_SOURCES)
 PLUGIN_SOURCES := $(wildcard plugin/*.c)
 TOOL_SOURCES := $(wildcard pool/tools/*.c)
-# The protocol, without the sources that have a main().
+# The rest of the protocol, without the sources that have a main().
 MADCAP_TOOL_SOURCES := $(wildcard pool/madcap/madcap_tool.c pool/madcap/tool_*.c)
 MADCAP_MAINS := $(wildcard pool/madcap/madcapd.c) $(MADCAP_TOOL_SOURCES)
-MADCAP_SOURCES := $(filter-out $(MADCAP_MAINS),$(wildcard pool/madcap/*.c))
+MADCAP_SOURCES := $(filter-out $(MADCAP_MAINS) $(CLIENT_SOURCES),$(wildcard pool/madcap/*.c))
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 MODULE_SOURCES := $(wildcard tests/modules/*.c)
@@ -88,7 +92,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
 
 .PHONY: all
 all: $(BUILD)/rasip.so $(BUILD)/rasip $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so \
-	$(BUILD)/ras-harness $(MODULES) ## everything (the default)
+	$(BUILD)/ras-harness $(BUILD)/torture/step $(BUILD)/torture/fault.so $(MODULES) ## everything (the default)
 
 # Rebuilds everything when the compiler or its flags change. In `make -j deps check` nothing is
 # compiled before deps is done.
@@ -176,6 +180,22 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpoo
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS)
+
+# Those whose calls of the system fail on purpose: what fails stands before the C library. A
+# sanitizer calls it before it is ready for instrumented code.
+$(call object,tests/torture/fault.c): EXTRA_CFLAGS = -fno-sanitize=all
+$(BUILD)/tests/test_faults $(BUILD)/tests/test_madcap_faults: $(call object,tests/torture/fault.c)
+
+$(BUILD)/torture/%: $(BUILD)/obj/tests/torture/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS)
+
+# For programs that know nothing of it, by LD_PRELOAD.
+$(BUILD)/torture/%.so: $(BUILD)/obj/tests/torture/%.o
+	$(call say,LD,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -shared -o $@ $^ $(LDFLAGS)
 
 $(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
 	$(call say,LD,$@)
@@ -276,6 +296,10 @@ fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
 		printf '  %-7s %s\n' FUZZ $$name; \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
 			-artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
+
+.PHONY: torture
+torture: all $(TEST_BUILDS) ## kills, faults and random histories without end, for TORTURE_SECONDS
+	@RASIP_BUILD=$(abspath $(BUILD)) TORTURE_SECONDS=$(TORTURE_SECONDS) $(PYTHON) tests/torture/run.py
 
 .PHONY: coverage
 coverage: ## which lines the tests reach (sessions that are killed leave no trace)

@@ -25,6 +25,13 @@ EXPORT void plugin_init(void);
 EXPORT extern char pppd_version[];
 char pppd_version[] = COMPAT_VERSION;
 
+/* How long a new link may be held up for a server's answer. Longer, and IPCP is put off instead. */
+#define ANSWER_WAIT_MS 200
+#define ANSWER_POLL_MS 50
+
+#define MAINTAIN_AFTER_MS 1000
+#define TIMER_MAX_MS 10000 /* pppd's clock stands still while the machine sleeps; leases end */
+
 static struct session *session; /* NULL until the options have been checked */
 
 /* ---- options -------------------------------------------------------------------------------- */
@@ -190,6 +197,9 @@ static void close_now(void *arg)
 {
 	(void)arg;
 	compat_set_status(EXIT_NEGOTIATION_FAILED);
+	/* Where other links hold a bundle up, LCP's end here would leave the address in use. */
+	if (ipcp_fsm[0].state == OPENED)
+		ipcp_protent.close(0, wire_reason);
 	lcp_close(0, wire_reason);
 }
 
@@ -248,9 +258,35 @@ static void call_next_choose(uint32_t *addr_be)
 	is_chaining = false;
 }
 
+static void arm(void (*func)(void *), int64_t ms, int64_t max_ms)
+{
+	compat_untimeout(func);
+	if (ms >= 0)
+		compat_timeout(func, (int)(ms < max_ms ? ms : max_ms));
+}
+
+static void keep(void *arg)
+{
+	(void)arg;
+	if (session != NULL)
+		arm(keep, session_keep(session), TIMER_MAX_MS);
+}
+
+/* What pppd knows now, and what those before us make of its candidate. */
+static struct session_input make_input(uint32_t *addr_be)
+{
+	*addr_be = session_candidate(session, *addr_be);
+	call_next_choose(addr_be);
+	return (struct session_input){ .user = compat_user(),
+				       .port = compat_port(),
+				       .pool_name = option_pool,
+				       .candidate_be = *addr_be,
+				       .local_be = own_local() };
+}
+
 static void on_choose(uint32_t *addr_be)
 {
-	struct session_input input = { 0 };
+	struct session_input input;
 
 	if (session == NULL || addr_be == NULL)
 		return;
@@ -263,14 +299,9 @@ static void on_choose(uint32_t *addr_be)
 		session_complain(session, "a module called back into the plugin");
 		return;
 	}
-	*addr_be = session_candidate(session, *addr_be);
-	call_next_choose(addr_be);
-	input.user = compat_user();
-	input.port = compat_port();
-	input.pool_name = option_pool;
-	input.candidate_be = *addr_be;
-	input.local_be = own_local();
-	session_choose(session, &input, addr_be);
+	input = make_input(addr_be);
+	if (session_choose(session, &input, addr_be))
+		arm(keep, 0, TIMER_MAX_MS);
 }
 
 static int on_allowed(uint32_t addr_be)
@@ -325,13 +356,81 @@ static void install_address_hooks(void)
 	}
 }
 
+/* ---- waiting for servers -------------------------------------------------------------------- */
+
+/*
+ * A server that has to be asked for the peer's address may take its time, and pppd has one thread.
+ * So IPCP is put off until the answer is there: with its lower layer down it drops what the peer
+ * sends, who sends it again, while LCP and everything else go on.
+ */
+static void (*next_open)(int unit);
+static void (*next_close)(int unit, char *reason);
+static bool is_put_off;
+
+static void open_when_answered(void *arg)
+{
+	int64_t ms = session != NULL ? session_prepare_step(session, 0) : -1;
+
+	(void)arg;
+	if (ms >= 0) {
+		arm(open_when_answered, ms, ANSWER_POLL_MS);
+		return;
+	}
+	is_put_off = false;
+	ipcp_protent.lowerup(0);
+	next_open(0);
+}
+
+/* Most servers have answered by the time that the peer's next packet is here. */
+static int64_t wait_for_answer(int64_t ms)
+{
+	for (int waited = 0; ms >= 0 && waited < ANSWER_WAIT_MS; waited += ANSWER_POLL_MS)
+		ms = session_prepare_step(session, ANSWER_POLL_MS);
+	return ms;
+}
+
+static void on_ipcp_open(int unit)
+{
+	struct session_input input;
+	uint32_t addr_be = ipcp_wantoptions[0].hisaddr;
+	int64_t ms = -1;
+
+	if (session != NULL && session_needs_preparing(session) && !is_put_off) {
+		install_address_hooks();
+		input = make_input(&addr_be);
+		ms = wait_for_answer(session_prepare(session, &input));
+	}
+	if (ms < 0) {
+		next_open(unit);
+		return;
+	}
+	is_put_off = true;
+	ipcp_protent.lowerdown(unit);
+	arm(open_when_answered, ms, ANSWER_POLL_MS);
+}
+
+static void on_ipcp_close(int unit, char *reason)
+{
+	compat_untimeout(open_when_answered);
+	is_put_off = false;
+	next_close(unit, reason);
+}
+
 /* ---- events --------------------------------------------------------------------------------- */
 
-static void maintain(void *arg)
+static void deliver(void *arg)
 {
 	(void)arg;
 	if (session != NULL)
-		session_maintain(session);
+		arm(deliver, session_deliver(session), TIMER_MAX_MS);
+}
+
+static void maintain(void *arg)
+{
+	if (session == NULL)
+		return;
+	session_maintain(session);
+	deliver(arg);
 }
 
 static void on_link_dead(void)
@@ -340,6 +439,8 @@ static void on_link_dead(void)
 
 	compat_untimeout(close_now);
 	compat_untimeout(maintain);
+	compat_untimeout(deliver);
+	compat_untimeout(keep);
 	session_end(session);
 	if (is_link_started) {
 		restore_local_settings();
@@ -401,7 +502,7 @@ static void on_ip_up(void *context, int arg)
 		return;
 	session_ip_up(session, ipcp_hisoptions[0].hisaddr, ipcp_gotoptions[0].ouraddr);
 	compat_untimeout(maintain);
-	compat_timeout(maintain, 1);
+	compat_timeout(maintain, MAINTAIN_AFTER_MS);
 }
 
 static void on_exit_notify(void *context, int arg)
@@ -496,6 +597,10 @@ void plugin_init(void)
 
 	next_check_options = ipcp_protent.check_options;
 	ipcp_protent.check_options = check_all_options;
+	next_open = ipcp_protent.open;
+	ipcp_protent.open = on_ipcp_open;
+	next_close = ipcp_protent.close;
+	ipcp_protent.close = on_ipcp_close;
 	next_pap_check = pap_check_hook;
 	pap_check_hook = on_pap_check;
 	next_chap_check = chap_check_hook;

@@ -108,9 +108,9 @@ static inline void compat_notify(enum compat_event event, void (*func)(void *, i
 	ppp_add_notify(types[event], func, NULL);
 }
 
-static inline void compat_timeout(void (*func)(void *), int seconds)
+static inline void compat_timeout(void (*func)(void *), int ms)
 {
-	ppp_timeout(func, NULL, seconds, 0);
+	ppp_timeout(func, NULL, ms / 1000, ms % 1000 * 1000);
 }
 
 static inline void compat_untimeout(void (*func)(void *))
@@ -209,9 +209,9 @@ static inline void compat_notify(enum compat_event event, void (*func)(void *, i
 	add_notifier(lists[event], func, NULL);
 }
 
-static inline void compat_timeout(void (*func)(void *), int seconds)
+static inline void compat_timeout(void (*func)(void *), int ms)
 {
-	timeout(func, NULL, seconds, 0);
+	timeout(func, NULL, ms / 1000, ms % 1000 * 1000);
 }
 
 static inline void compat_untimeout(void (*func)(void *))

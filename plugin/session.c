@@ -16,7 +16,7 @@
 
 #define USER_SHOWN_MAX 400 /* bytes of a user name on a line: leaves room for the reason */
 
-enum state { STATE_IDLE, STATE_LIVE, STATE_REFUSED };
+enum state { STATE_IDLE, STATE_OPENED, STATE_LIVE, STATE_REFUSED };
 
 struct session {
 	const struct session_ops *ops;
@@ -29,6 +29,8 @@ struct session {
 	struct builtin_binding binding;
 
 	enum state state;
+	int open_code;      /* STATE_OPENED: 0, or why there will be no address */
+	bool is_preparing;  /* STATE_OPENED: servers are being asked */
 	unsigned int count; /* sessions begun in this process */
 	char user[POOL_USER_MAX + 1];
 	char port[POOL_PORT_MAX + 1];
@@ -292,6 +294,42 @@ static void reload_config(struct session *session)
 	config_errors_done(&errors);
 }
 
+/* ---- for ip-up and ip-down ------------------------------------------------------------------- */
+
+static void clear_env(struct session *session)
+{
+	static const char *const names[] = { "RASIP_POOL", "RASIP_ADDRESS", "RASIP_GROUP",
+					     "RASIP_SERVER", "RASIP_LEASE_END" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		session->ops->set_env(session->context, names[i], NULL);
+}
+
+static void set_lease_end(struct session *session)
+{
+	char seconds[24];
+
+	snprintf(seconds, sizeof(seconds), "%lld", (long long)session->lease.end_sec);
+	session->ops->set_env(session->context, "RASIP_LEASE_END", seconds);
+}
+
+static void set_env(struct session *session)
+{
+	const struct pool_lease *lease = &session->lease;
+	const struct session_ops *ops = session->ops;
+	char shown[IP4_TEXT_SIZE];
+
+	ops->set_env(session->context, "RASIP_POOL", lease->pool);
+	ops->set_env(session->context, "RASIP_ADDRESS", format_ip4(ntohl(lease->addr_be), shown));
+	if (lease->group_be != 0)
+		ops->set_env(session->context, "RASIP_GROUP",
+			     format_ip4(ntohl(lease->group_be), shown));
+	if (lease->server[0] == '\0')
+		return;
+	ops->set_env(session->context, "RASIP_SERVER", lease->server);
+	set_lease_end(session);
+}
+
 /* ---- the end -------------------------------------------------------------------------------- */
 
 static void drop_local(struct session *session)
@@ -328,24 +366,29 @@ static void release_address(struct session *session)
 	why.text[0] = '\0';
 	if (pool_release(session->pool, &session->lease, &why) < 0)
 		session_complain(session, why.text);
-	pool_rest(session->pool);
 	admin_leave(session->admin);
+	/* Nobody else has to wait for a server's answer. */
+	pool_settle(session->pool);
+	pool_rest(session->pool);
 }
 
 static void end_session(struct session *session)
 {
 	if (session->lease.addr_be != 0)
 		release_address(session);
+	if (session->state == STATE_OPENED) {
+		pool_unprepare(session->pool);
+		pool_rest(session->pool);
+	}
 	drop_local(session);
 	if (session->accepted) {
 		session->accepted = false;
 		admin_hangup(session->admin, session->user, session->port);
 	}
-	if (session->answered_be != 0) {
-		session->ops->set_env(session->context, "RASIP_POOL", NULL);
-		session->ops->set_env(session->context, "RASIP_ADDRESS", NULL);
-	}
+	if (session->answered_be != 0)
+		clear_env(session);
 	session->answered_be = 0;
+	session->is_preparing = false;
 	session->state = STATE_IDLE;
 }
 
@@ -428,10 +471,18 @@ static int ask_builtin(struct session *session)
 	return code;
 }
 
+static bool asks_servers(const struct session *session, uint32_t addr_be)
+{
+	size_t pool = config_pool_of(session->config, ntohl(addr_be));
+
+	return pool != CONFIG_NO_POOL && config_asks_servers(&session->config->pools[pool]);
+}
+
 /* Inside the modules' lock. */
 static int ask_locked(struct session *session, const char *module)
 {
 	uint32_t addr_be = session->request.candidate_be;
+	struct error ignored = { "" };
 	bool notify = false;
 	int code;
 
@@ -440,7 +491,15 @@ static int ask_locked(struct session *session, const char *module)
 			 &session->why);
 	if (code < 0)
 		return code;
-	code = record(session, addr_be, module, notify);
+	/* Servers may take their time, which is not to be everybody's. */
+	if (asks_servers(session, addr_be)) {
+		admin_leave(session->admin);
+		code = record(session, addr_be, module, notify);
+		if (admin_enter(session->admin, session->config->runtime_dir, &ignored) < 0)
+			session_complain(session, ignored.text);
+	} else {
+		code = record(session, addr_be, module, notify);
+	}
 	if (code < 0) {
 		/* RA-32: with 0 there is no address to be released. */
 		if (notify && addr_be != 0)
@@ -504,33 +563,68 @@ static int hold_local(struct session *session, uint32_t local_be)
 	return 0;
 }
 
-static int begin_session(struct session *session, const struct session_input *input)
+static void take_input(struct session *session, const struct session_input *input)
 {
-	int code;
-
-	if (session->count++ > 0)
-		reload_config(session);
-	session->why.text[0] = '\0';
 	snprintf(session->user, sizeof(session->user), "%s", input->user);
 	snprintf(session->port, sizeof(session->port), "%s", input->port);
 	session->request = (struct pool_request){ .user = session->user,
 						  .port = session->port,
 						  .candidate_be = input->candidate_be,
 						  .local_be = input->local_be };
-	code = check_request(session, input);
-	if (code < 0)
-		return code;
-	if (input->pool_name != NULL) { /* pppd may free the option while the session goes on */
-		snprintf(session->pool_name, sizeof(session->pool_name), "%s", input->pool_name);
-		session->request.pool_name = session->pool_name;
-	}
-	if (!admin_accept(session->admin, session->user, session->port, &session->why))
-		return POOL_E_REFUSED;
-	session->accepted = true;
-	code = get_address(session);
-	if (code < 0)
-		return code;
-	return hold_local(session, wanted_local(session));
+	if (input->pool_name == NULL)
+		return;
+	/* pppd may free the option while the session goes on. */
+	snprintf(session->pool_name, sizeof(session->pool_name), "%s", input->pool_name);
+	session->request.pool_name = session->pool_name;
+}
+
+static bool is_same_input(const struct session *session, const struct session_input *input)
+{
+	const struct pool_request *request = &session->request;
+	const char *name = request->pool_name;
+
+	if (input->pool_name == NULL ? name != NULL
+				     : name == NULL || strcmp(name, input->pool_name) != 0)
+		return false;
+	return strcmp(session->user, input->user) == 0 &&
+	       request->candidate_be == input->candidate_be && request->local_be == input->local_be;
+}
+
+/* Up to the question for an address: a connection that is not accepted gets none (RA-15). */
+static void open_session(struct session *session, const struct session_input *input)
+{
+	if (session->count++ > 0)
+		reload_config(session);
+	session->why.text[0] = '\0';
+	take_input(session, input);
+	session->state = STATE_OPENED;
+	session->open_code = check_request(session, input);
+	if (session->open_code < 0)
+		return;
+	session->accepted =
+		admin_accept(session->admin, session->user, session->port, &session->why);
+	if (!session->accepted)
+		session->open_code = POOL_E_REFUSED;
+}
+
+/* What was opened for one question, and is now asked another one. */
+static void change_input(struct session *session, const struct session_input *input)
+{
+	pool_unprepare(session->pool);
+	session->is_preparing = false;
+	take_input(session, input);
+	if (session->open_code == 0)
+		session->open_code = check_request(session, input);
+}
+
+static int finish_session(struct session *session)
+{
+	int code = session->open_code;
+
+	session->is_preparing = false;
+	if (code == 0)
+		code = get_address(session);
+	return code < 0 ? code : hold_local(session, wanted_local(session));
 }
 
 static void refuse(struct session *session)
@@ -568,11 +662,24 @@ static void configure_link(struct session *session)
 	session->ops->configure_link(session->context, &link);
 }
 
-static void start_session(struct session *session, const struct session_input *input)
+/* What stands behind an address that a server gave. */
+static void log_server(const struct session *session)
 {
-	char shown[IP4_TEXT_SIZE];
+	const struct pool_lease *lease = &session->lease;
+	char until[TIME_TEXT_SIZE];
+	struct line line;
 
-	if (begin_session(session, input) < 0) {
+	line_start(&line, "lease");
+	line_address(&line, "address", lease->addr_be);
+	line_address(&line, "group", lease->group_be);
+	line_word(&line, "server", lease->server);
+	line_word(&line, "until", format_time(lease->end_sec, until));
+	log_line(session, SESSION_NOTICE, &line);
+}
+
+static void start_session(struct session *session)
+{
+	if (finish_session(session) < 0) {
 		refuse(session);
 		pool_rest(session->pool);
 		return;
@@ -581,9 +688,9 @@ static void start_session(struct session *session, const struct session_input *i
 	session->state = STATE_LIVE;
 	session->pid = getpid();
 	session->answered_be = session->lease.addr_be;
-	session->ops->set_env(session->context, "RASIP_POOL", session->lease.pool);
-	session->ops->set_env(session->context, "RASIP_ADDRESS",
-			      format_ip4(ntohl(session->lease.addr_be), shown));
+	set_env(session);
+	if (session->lease.server[0] != '\0')
+		log_server(session);
 }
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -597,6 +704,66 @@ uint32_t session_candidate(struct session *session, uint32_t address_be)
 	return address_be;
 }
 
+/* Another user is another session; the same user's question may have become another one. */
+static void get_ready(struct session *session, const struct session_input *input)
+{
+	bool is_open = session->state == STATE_LIVE || session->state == STATE_OPENED;
+
+	if (is_open && strcmp(session->user, input->user) != 0)
+		end_session(session);
+	if (session->state == STATE_IDLE)
+		open_session(session, input);
+	else if (session->state == STATE_OPENED && !is_same_input(session, input))
+		change_input(session, input);
+}
+
+/* The built-in pool alone can be asked in advance. */
+static int64_t go_on_preparing(struct session *session)
+{
+	int64_t wait_ms;
+
+	session->is_preparing =
+		session->open_code == 0 && admin_has_pair(session->admin) &&
+		admin_foreign_name(session->admin) == NULL &&
+		pool_prepare(session->pool, &session->request, &wait_ms) == POOL_WAIT;
+	pool_rest(session->pool);
+	return session->is_preparing ? wait_ms : -1;
+}
+
+bool session_needs_preparing(const struct session *session)
+{
+	return !session->abandoned && !session->fatal && !session->busy &&
+	       config_has_servers(session->config);
+}
+
+int64_t session_prepare(struct session *session, const struct session_input *input)
+{
+	int64_t wait_ms = -1;
+
+	if (!session_needs_preparing(session))
+		return -1;
+	session->busy = true;
+	get_ready(session, input);
+	if (session->state == STATE_OPENED)
+		wait_ms = go_on_preparing(session);
+	session->busy = false;
+	return wait_ms;
+}
+
+int64_t session_prepare_step(struct session *session, int64_t wait_ms)
+{
+	int64_t next_ms = -1;
+
+	if (session->abandoned || session->fatal || session->busy || !session->is_preparing)
+		return -1;
+	session->busy = true;
+	if (wait_ms > 0)
+		pool_wait(session->pool, wait_ms);
+	next_ms = go_on_preparing(session);
+	session->busy = false;
+	return next_ms;
+}
+
 bool session_choose(struct session *session, const struct session_input *input,
 		    uint32_t *ret_addr_be)
 {
@@ -607,10 +774,9 @@ bool session_choose(struct session *session, const struct session_input *input,
 		return false;
 	}
 	session->busy = true;
-	if (session->state == STATE_LIVE && strcmp(session->user, input->user) != 0)
-		end_session(session);
-	if (session->state == STATE_IDLE)
-		start_session(session, input);
+	get_ready(session, input);
+	if (session->state == STATE_OPENED)
+		start_session(session);
 	if (session->state == STATE_LIVE) {
 		configure_link(session);
 		*ret_addr_be = session->lease.addr_be;
@@ -625,7 +791,7 @@ int session_allows(const struct session *session, uint32_t addr_be)
 		return -1;
 	if (session->state == STATE_LIVE)
 		return addr_be == session->lease.addr_be;
-	if (session->state == STATE_REFUSED || session->busy)
+	if (session->state == STATE_REFUSED || session->state == STATE_OPENED || session->busy)
 		return 0;
 	return -1;
 }
@@ -665,6 +831,45 @@ void session_ip_up(struct session *session, uint32_t peer_be, uint32_t local_be)
 		pool_rest(session->pool);
 	}
 	session->busy = false;
+}
+
+int64_t session_keep(struct session *session)
+{
+	struct error why = { "" };
+	int64_t end_sec = session->lease.end_sec;
+	int64_t next_ms = INT64_MAX;
+
+	if (session->abandoned || session->fatal || session->busy || session->state != STATE_LIVE)
+		return -1;
+	session->busy = true;
+	if (pool_keep(session->pool, &session->lease, &next_ms, &why) < 0) {
+		/* From now on the address is nobody's, least of all this session's (T20). */
+		session->state = STATE_REFUSED;
+		close_link(session, why.text);
+		next_ms = INT64_MAX;
+	} else if (session->lease.end_sec != end_sec) {
+		set_lease_end(session);
+	}
+	pool_rest(session->pool);
+	session->busy = false;
+	return next_ms == INT64_MAX ? -1 : next_ms;
+}
+
+int64_t session_deliver(struct session *session)
+{
+	struct error why = { "" };
+	int64_t next_ms = -1;
+	int code;
+
+	if (session->abandoned || session->fatal || session->busy || session->state != STATE_LIVE)
+		return -1;
+	session->busy = true;
+	code = pool_deliver(session->pool, &next_ms, &why);
+	if (code < 0)
+		session_complain(session, why.text);
+	pool_rest(session->pool);
+	session->busy = false;
+	return code == POOL_WAIT ? next_ms : -1;
 }
 
 void session_maintain(struct session *session)

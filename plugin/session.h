@@ -6,8 +6,10 @@
  * `persist` is set: it loads the configuration and the modules once, and then takes each
  * session from the first question for an address to the end.
  *
- *	idle --choose--> live or refused --end--> idle
+ *	idle [--prepare--> opened] --choose--> live or refused --end--> idle
  *
+ *  - prepare: the modules have been asked whether they accept, and the servers that the pool needs
+ *    are being asked for an address. Without it, choose does both, and waits.
  *  - choose: a new session is put to every module (accept), then to the one that gives addresses,
  *    and the answer is recorded. Asked again in the same session, the answer is the same; only
  *    another user name starts over, after the old session has ended.
@@ -90,6 +92,20 @@ int session_load(struct session **ret, const struct session_setup *setup,
 uint32_t session_candidate(struct session *session, uint32_t address_be);
 
 /*
+ * Begins what session_choose() would have to wait for: where the pool leases from MADCAP servers, they
+ * are asked. Returns the milliseconds until session_prepare_step() is to be called, or -1 where there
+ * is nothing to wait for (any more). Of the input nothing is kept but copies; session_choose() with
+ * another one begins anew.
+ */
+int64_t session_prepare(struct session *session, const struct session_input *input);
+
+/* Whether there is anything to prepare at all: whether any pool leases from servers. */
+bool session_needs_preparing(const struct session *session);
+
+/* Goes on with it, after waiting for an answer for at most `wait_ms`. Returns as session_prepare. */
+int64_t session_prepare_step(struct session *session, int64_t wait_ms);
+
+/*
  * The peer's address. True: *ret_addr_be is it. False: refused, close_link has been called, or
  * this process has no say; nothing is written. Blocks as pool_acquire() does, and as modules do.
  */
@@ -101,6 +117,16 @@ int session_allows(const struct session *session, uint32_t addr_be);
 
 /* IPCP is up with these addresses: closes the link if the peer's is not the session's. */
 void session_ip_up(struct session *session, uint32_t peer_be, uint32_t local_be);
+
+/*
+ * Renews a lease that a server gave when it is due, and closes the link when it cannot be kept.
+ * Returns the milliseconds until the next call, or -1: there is nothing to keep. First to be called
+ * after session_choose().
+ */
+int64_t session_keep(struct session *session);
+
+/* Releases some of what is owed to servers, whoever owed it. Returns as session_prepare. */
+int64_t session_deliver(struct session *session);
 
 /* Disk work that was put off (pool_maintain). Some time after ip_up, never before an address. */
 void session_maintain(struct session *session);

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "error.h"
+#include "madcap/proto.h"
 #include "range.h"
 
 #define CONFIG_DEFAULT_PATH "/etc/rasip/rasip.conf"
@@ -34,6 +35,23 @@ struct config_module {
 	unsigned int line;
 };
 
+#define CONFIG_MADCAP_SERVERS_MAX 16
+#define CONFIG_INTERFACE_MAX 15 /* bytes, as the kernel has it */
+
+/*
+ * Where a pool with the backend "madcap" gets its leases. The i-th group of the scope stands for
+ * the i-th address of the pool's `ranges`, counted from 0 as they are written.
+ */
+struct config_madcap {
+	uint32_t scope; /* host order: its first group, which stands for the first address */
+	struct madcap_endpoint servers[CONFIG_MADCAP_SERVERS_MAX]; /* asked in this order */
+	size_t n_servers;                                          /* 0: they are discovered */
+	char interface[CONFIG_INTERFACE_MAX + 1]; /* for discovery; "": the system's choice */
+	uint32_t lease_sec;                       /* wished for */
+	uint32_t timeout_sec;                     /* for all tries together */
+	bool local_allocation; /* groups are drawn on this host, and no server is asked */
+};
+
 struct config_pool {
 	char *name; /* 1 to CONFIG_POOL_NAME_MAX bytes of [A-Za-z0-9_.-] */
 	enum pool_backend backend;
@@ -51,7 +69,8 @@ struct config_pool {
 	size_t n_dns;
 	uint32_t wins[2];
 	size_t n_wins;
-	uint32_t local; /* host order; 0: none */
+	uint32_t local;              /* host order; 0: none */
+	struct config_madcap madcap; /* where backend is BACKEND_MADCAP */
 	unsigned int line;
 };
 
@@ -124,6 +143,19 @@ size_t config_find_pool(const struct config *config, const char *name);
 
 /* The pool whose `ranges` hold this address (pools never overlap), or CONFIG_NO_POOL. */
 size_t config_pool_of(const struct config *config, uint32_t addr);
+
+/* True if the pool's addresses have to be leased from a server. */
+bool config_asks_servers(const struct config_pool *pool);
+
+/* True if any pool's have to be. */
+bool config_has_servers(const struct config *config);
+
+/* The multicast group that stands for an address of a MADCAP pool's ranges; 0 for other pools and
+ * addresses. Host order. */
+uint32_t config_group(const struct config_pool *pool, uint32_t addr);
+
+/* The other way: the address that a group stands for, or 0. */
+uint32_t config_group_address(const struct config_pool *pool, uint32_t group);
 
 const char *config_order_name(enum pool_order order); /* "least-recent" ... */
 const char *config_mode_name(enum pool_mode mode);    /* "open" ... */

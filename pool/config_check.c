@@ -327,6 +327,7 @@ static void check_pool(struct config_loader *loader, size_t index)
 		loader_report(loader, draft->setting,
 			      "%s can never give an address: all are excluded or local ends",
 			      loader_pool_label(loader, index, label));
+	loader_check_pieces(loader, draft);
 }
 
 void loader_check(struct config_loader *loader)
@@ -339,10 +340,10 @@ void loader_check(struct config_loader *loader)
 	check_cycles(loader);
 	collect_locals(loader);
 	collect_reservations(loader);
-	if (!atlas_init(loader, &atlas))
-		return;
-	check_overlaps(loader, &atlas);
-	place_reservations(loader);
+	if (atlas_init(loader, &atlas)) {
+		check_overlaps(loader, &atlas);
+		place_reservations(loader);
+	}
 	free(atlas.pieces);
 	for (size_t i = 0; i < loader->config->n_pools && !loader->no_memory; i++)
 		check_pool(loader, i);

@@ -48,6 +48,9 @@ struct pool_draft {
 	const config_setting_t *local;
 	const config_setting_t *next;
 	const config_setting_t *madcap;
+	const config_setting_t *scope; /* in the madcap group */
+	const config_setting_t *order;
+	const config_setting_t *hold;
 	struct config_pool *pool;
 };
 
@@ -155,6 +158,10 @@ void loader_default_modules(struct config_loader *loader);
 /* `object` is the pool's draft. */
 void loader_read_madcap(struct config_loader *loader, const config_setting_t *setting,
 			void *object);
+/* What the backend and the group mean together with the rest of the pool. */
+void loader_check_backend(struct config_loader *loader, const struct pool_draft *draft);
+/* When the pool's `dynamic` set is known. */
+void loader_check_pieces(struct config_loader *loader, const struct pool_draft *draft);
 void loader_read_pools(struct config_loader *loader, const config_setting_t *pools);
 void loader_check(struct config_loader *loader);
 void loader_drafts_done(struct config_loader *loader);

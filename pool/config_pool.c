@@ -238,6 +238,7 @@ static void read_order(struct config_loader *loader, const config_setting_t *set
 	struct pool_draft *draft = object;
 	size_t which;
 
+	draft->order = setting;
 	if (loader_word(loader, setting, order_words, ARRAY_SIZE(order_words), &which))
 		draft->pool->order = (enum pool_order)which;
 }
@@ -253,6 +254,7 @@ static void read_hold(struct config_loader *loader, const config_setting_t *sett
 {
 	struct pool_draft *draft = object;
 
+	draft->hold = setting;
 	(void)loader_duration(loader, setting, &draft->pool->hold_sec);
 }
 
@@ -364,20 +366,6 @@ static const struct config_key pool_keys[] = {
 	{ "madcap", loader_read_madcap },
 };
 
-static void check_backend(struct config_loader *loader, const struct pool_draft *draft)
-{
-	if (draft->pool->backend == BACKEND_MADCAP) {
-		if (draft->madcap == NULL)
-			loader_report(
-				loader, draft->backend,
-				"backend \"madcap\" needs a group madcap = { scope = ...; };");
-		loader_report(loader, draft->backend, "backend \"madcap\" is not built yet");
-	} else if (draft->madcap != NULL) {
-		loader_report(loader, draft->madcap,
-			      "madcap: only a pool with backend = \"madcap\" has this group");
-	}
-}
-
 static void read_pool(struct config_loader *loader, const config_setting_t *setting, size_t index)
 {
 	static const struct config_strings excludes = { "10.64.0.0", each_exclude };
@@ -398,7 +386,7 @@ static void read_pool(struct config_loader *loader, const config_setting_t *sett
 	if (draft->ranges == NULL)
 		loader_report(loader, setting,
 			      "this pool has no ranges: add ranges = ( \"10.64.0.0/16\" );");
-	check_backend(loader, draft);
+	loader_check_backend(loader, draft);
 }
 
 void loader_read_pools(struct config_loader *loader, const config_setting_t *pools)

@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "madcap/endpoint.h"
 #include "parse.h"
+
+_Static_assert(POOL_SERVER_TEXT >= MADCAP_ENDPOINT_TEXT, "a server's name fits");
 
 /* A rest this long is worth being remembered across a reboot, with the time it began. */
 #define REMEMBERED_REST_SEC 600
@@ -222,8 +225,10 @@ static int count_grant(struct op *op, size_t pool, struct lease_record *record)
 	return 0;
 }
 
-static int write_active(struct op *op, uint32_t addr, const struct lease_record *record)
+static int write_active(struct op *op, const struct choice *choice,
+			const struct lease_record *record)
 {
+	uint32_t addr = choice->addr;
 	struct key user = key_user_active(record->user, record->pool, addr);
 	struct key foreign = key_foreign(addr);
 	int code = record_put_lease(op->txn, addr, record);
@@ -232,7 +237,20 @@ static int write_active(struct op *op, uint32_t addr, const struct lease_record 
 		code = record_put_mark(op->txn, &user);
 	if (code == 0 && record->module[0] != '\0')
 		code = record_put_mark(op->txn, &foreign);
+	if (code == 0 && choice->is_served)
+		code = record_put_served(op->txn, addr, &choice->served);
 	return code < 0 ? op_fail(op, code) : 0;
+}
+
+static void fill_in_server(const struct op *op, const struct choice *choice, struct pool_lease *ret)
+{
+	if (choice->pool != CONFIG_NO_POOL)
+		ret->group_be =
+			htonl(config_group(&op->pool->config->pools[choice->pool], choice->addr));
+	if (!choice->is_served)
+		return;
+	madcap_endpoint_format(&choice->served.server, ret->server);
+	ret->end_sec = choice->served.end_sec;
 }
 
 static void fill_in(const struct op *op, const struct choice *choice,
@@ -249,6 +267,7 @@ static void fill_in(const struct op *op, const struct choice *choice,
 	memcpy(ret->user, record->user, sizeof(ret->user));
 	memcpy(ret->port, record->port, sizeof(ret->port));
 	memcpy(ret->module, record->module, sizeof(ret->module));
+	fill_in_server(op, choice, ret);
 }
 
 /* The memory has to change when the address's last user does, and only then. */
@@ -288,7 +307,7 @@ int lease_grant(struct op *op, const struct choice *choice, const char *module, 
 	if (code == 0)
 		code = count_grant(op, choice->pool, &record);
 	if (code == 0)
-		code = write_active(op, choice->addr, &record);
+		code = write_active(op, choice, &record);
 	if (code == 0)
 		code = note_user_change(op, choice, &record);
 	if (code < 0)
@@ -300,14 +319,27 @@ int lease_grant(struct op *op, const struct choice *choice, const char *module, 
 	return 0;
 }
 
+/* Whether a server's lease may stand under it: also where its pool has gone from the configuration. */
+static bool may_be_served(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	size_t pool = op_pool_by_number(op, record->pool, addr);
+
+	if (record->pool == POOL_NUMBER_NONE)
+		return false;
+	return pool == CONFIG_NO_POOL || op->pool->config->pools[pool].backend == BACKEND_MADCAP;
+}
+
 static int unmark_active(struct op *op, uint32_t addr, const struct lease_record *record)
 {
 	struct key user = key_user_active(record->user, record->pool, addr);
 	struct key foreign = key_foreign(addr);
+	struct key served = key_served(addr);
 	int code = record_delete(op->txn, &user);
 
 	if (code == 0 && record->module[0] != '\0')
 		code = record_delete(op->txn, &foreign);
+	if (code == 0 && may_be_served(op, addr, record))
+		code = record_delete(op->txn, &served);
 	return code < 0 ? op_fail(op, code) : 0;
 }
 
@@ -420,7 +452,6 @@ int lease_reclaim(struct op *op, uint32_t addr, const struct lease_record *recor
 int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record)
 {
 	size_t pool = lease_dynamic_pool(op, addr);
-	struct key key = key_lease(addr);
 	struct lease_record forgotten = *record;
 	int code = lease_unqueue(op, addr, record);
 
@@ -435,6 +466,7 @@ int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record
 	forgotten.since_us = 0; /* no rest, not even one "forever" */
 	if (pool != CONFIG_NO_POOL)
 		return lease_enqueue(op, pool, QUEUE_INDEX, addr, &forgotten);
-	code = record_delete(op->txn, &key);
-	return code < 0 ? op_fail(op, code) : 0;
+	/* Without a record, a pool that has passed this address would not find it again once the
+	 * configuration gives it back. */
+	return put_away(op, addr, &forgotten);
 }

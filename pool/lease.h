@@ -17,6 +17,8 @@ struct choice {
 	int lock_fd; /* -1 in a rehearsal */
 	bool was_known;
 	struct lease_record known; /* what the store has on the address, where was_known */
+	bool is_served;            /* it stands on a server's lease: */
+	struct served_record served;
 };
 
 /* How many seconds an address that is in use on this machine is put aside. */

@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,24 +29,6 @@ struct candidate {
 	enum queue queue; /* QUEUE_NONE: never used */
 	uint64_t order;
 };
-
-static void explain(struct local *local, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void explain(struct local *local, const char *format, ...)
-{
-	struct pool_explanation *trace = local->op->trace;
-	struct pool_step *step;
-	va_list args;
-
-	if (trace == NULL || trace->n_steps == POOL_STEPS_MAX)
-		return;
-	step = &trace->steps[trace->n_steps++];
-	step->config = local->config;
-	va_start(args, format);
-	vsnprintf(step->text, sizeof(step->text), format, args);
-	va_end(args);
-}
 
 static int damaged_or(struct local *local, int code)
 {
@@ -318,26 +299,38 @@ static int choose_by_order(struct local *local)
 	return code;
 }
 
+/* Whether this address, which the user had, is free for him. 0: it is; LOCAL_FULL; or an error. */
+static int look_at_remembered(struct local *local, uint32_t addr, struct lease_record *ret)
+{
+	int code = record_get_lease(local->op->txn, addr, ret);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(local->op, code);
+	if (code < 0 || ret->active || ret->queue == QUEUE_ASIDE ||
+	    strcmp(ret->user, local->op->request->user) != 0 ||
+	    !range_set_find(&local->config->dynamic, addr, NULL))
+		return LOCAL_FULL;
+	return 0;
+}
+
 /* Whether the user may have back this address that he had. As try_candidate. */
 static int try_remembered(struct local *local, uint32_t addr)
 {
 	struct choice *choice = local->choice;
-	int code = record_get_lease(local->op->txn, addr, &choice->known);
+	int code = look_at_remembered(local, addr, &choice->known);
 
-	if (code < 0 && code != POOL_E_NOT_FOUND)
-		return op_fail(local->op, code);
-	if (code < 0 || choice->known.active || choice->known.queue == QUEUE_ASIDE ||
-	    strcmp(choice->known.user, local->op->request->user) != 0 ||
-	    !range_set_find(&local->config->dynamic, addr, NULL))
-		return LOCAL_FULL;
+	if (code != 0)
+		return code;
 	code = lease_take(local->op, addr, choice);
 	choice->was_known = true;
 	choice->how = POOL_HOW_STICKY;
 	return code == POOL_E_REFUSED ? LOCAL_FULL : code;
 }
 
-/* Those of the addresses that the user had which are this pool's now, the latest first. */
-static int choose_remembered(struct local *local, uint64_t tries)
+/* Those of the addresses that the user had which are this pool's now, the latest first; `try` as
+ * try_remembered. */
+static int each_remembered(struct local *local, uint64_t tries,
+			   int (*try)(struct local *local, uint32_t addr))
 {
 	const char *user = local->op->request->user;
 	struct key key = key_user_remembered(user, UINT64_MAX, 0);
@@ -353,12 +346,26 @@ static int choose_remembered(struct local *local, uint64_t tries)
 
 		if (!key_has_prefix(found, &key, key_user_prefix(user)) || !key_addr(found, &addr))
 			return LOCAL_FULL;
-		code = try_remembered(local, addr);
+		code = try(local, addr);
 		if (code != LOCAL_FULL)
 			return code;
 		code = store_next(local->op->txn, &found, &value);
 	}
 	return code < 0 && code != POOL_E_NOT_FOUND ? op_fail(local->op, code) : LOCAL_FULL;
+}
+
+static int choose_remembered(struct local *local, uint64_t tries)
+{
+	return each_remembered(local, tries, try_remembered);
+}
+
+static int note_remembered(struct local *local, uint32_t addr)
+{
+	int code = look_at_remembered(local, addr, &local->choice->known);
+
+	if (code == 0)
+		local->choice->addr = addr;
+	return code;
 }
 
 /* The user's first active lease in this pool at or behind `from`; LOCAL_FULL: no more. */
@@ -421,7 +428,8 @@ static bool is_closed(struct local *local)
 {
 	if (local->config->mode == MODE_OPEN)
 		return false;
-	explain(local, "gives nothing new: its mode is %s", config_mode_name(local->config->mode));
+	op_explain(local->op, local->config, "gives nothing new: its mode is %s",
+		   config_mode_name(local->config->mode));
 	error_set(local->op->error, "pool %s gives nothing new (mode %s)", local->config->name,
 		  config_mode_name(local->config->mode));
 	return true;
@@ -471,11 +479,11 @@ static int tell_full(struct local *local)
 		  "pool %s is full: %" PRIu64 " of %" PRIu64 " active, %" PRIu64 " at rest",
 		  local->config->name, local->counters->active, local->config->givable.count,
 		  resting);
-	explain(local,
-		"full: %" PRIu64 " of %" PRIu64 " active, %" PRIu64 " at rest, %" PRIu64
-		" reserved",
-		local->counters->active, local->config->givable.count, resting,
-		local->config->givable.count - local->config->dynamic.count);
+	op_explain(local->op, local->config,
+		   "full: %" PRIu64 " of %" PRIu64 " active, %" PRIu64 " at rest, %" PRIu64
+		   " reserved",
+		   local->counters->active, local->config->givable.count, resting,
+		   local->config->givable.count - local->config->dynamic.count);
 	return LOCAL_FULL;
 }
 
@@ -486,13 +494,14 @@ static void tell_found(struct local *local)
 
 	format_ip4(local->choice->addr, text);
 	if (local->choice->how == POOL_HOW_STICKY)
-		explain(local, "gives %s: the address that the user had", text);
+		op_explain(local->op, local->config, "gives %s: the address that the user had",
+			   text);
 	else if (!local->choice->was_known)
-		explain(local, "gives %s: never used before (%s%s)", text, why,
-			config_order_name(local->config->order));
+		op_explain(local->op, local->config, "gives %s: never used before (%s%s)", text,
+			   why, config_order_name(local->config->order));
 	else
-		explain(local, "gives %s: free again (%s%s)", text, why,
-			config_order_name(local->config->order));
+		op_explain(local->op, local->config, "gives %s: free again (%s%s)", text, why,
+			   config_order_name(local->config->order));
 }
 
 /*
@@ -507,32 +516,64 @@ static void follow_layout(struct local *local)
 	local->counters->position = 0;
 }
 
-int local_choose(struct op *op, size_t pool, struct choice *choice)
+/* What has to be so before a pool gives anything, wherever its addresses come from. */
+static int admit(struct local *local, struct choice *choice)
 {
-	struct local local = {
+	struct op *op = local->op;
+	int code = 0;
+
+	*choice = (struct choice){ .pool = local->pool, .lock_fd = -1 };
+	local->counters = op_counters(op, local->pool, true, &code);
+	if (local->counters == NULL)
+		return code;
+	if (is_closed(local))
+		return LOCAL_CLOSED;
+	if (local->config->max_per_user > 0 ||
+	    (local->config->sticky && op->request->user[0] != '\0'))
+		code = check_user(local);
+	if (code < 0)
+		op_explain(op, local->config, "%s", op->error->text);
+	return code;
+}
+
+static struct local make_local(struct op *op, size_t pool, struct choice *choice)
+{
+	return (struct local){
 		.op = op,
 		.pool = pool,
 		.config = &op->pool->config->pools[pool],
 		.choice = choice,
 	};
-	int code;
+}
 
-	*choice = (struct choice){ .pool = pool, .lock_fd = -1 };
-	local.counters = op_counters(op, pool, true, &code);
-	if (local.counters == NULL)
+int local_admit(struct op *op, size_t pool, struct choice *choice)
+{
+	struct local local = make_local(op, pool, choice);
+
+	return admit(&local, choice);
+}
+
+int local_remembered(struct op *op, size_t pool, uint32_t *ret_addr, uint64_t *ret_id)
+{
+	struct choice choice = { .pool = pool, .lock_fd = -1 };
+	struct local local = make_local(op, pool, &choice);
+	int code = each_remembered(&local, REMEMBERED_TRIES, note_remembered);
+
+	if (code == 0) {
+		*ret_addr = choice.addr;
+		*ret_id = choice.known.id;
+	}
+	return code;
+}
+
+int local_choose(struct op *op, size_t pool, struct choice *choice)
+{
+	struct local local = make_local(op, pool, choice);
+	int code = admit(&local, choice);
+
+	if (code != 0)
 		return code;
 	follow_layout(&local);
-	if (is_closed(&local))
-		return LOCAL_CLOSED;
-	if (local.config->max_per_user > 0 ||
-	    (local.config->sticky && op->request->user[0] != '\0'))
-		code = check_user(&local);
-	else
-		code = 0;
-	if (code < 0) {
-		explain(&local, "%s", op->error->text);
-		return code;
-	}
 	code = local.config->sticky ? choose_remembered(&local, REMEMBERED_TRIES) : LOCAL_FULL;
 	if (code == LOCAL_FULL && local.config->dynamic.count > 0)
 		code = choose_by_order(&local);

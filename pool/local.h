@@ -23,6 +23,14 @@
  */
 int local_choose(struct op *op, size_t pool, struct choice *choice);
 
+/* The first half of that, which does not depend on where addresses come from: makes `choice` empty,
+ * and returns 0, LOCAL_CLOSED, POOL_E_REFUSED (limit per user) or a failure. */
+int local_admit(struct op *op, size_t pool, struct choice *choice);
+
+/* The address of this pool that the request's user had last and that nobody has now, and the id of
+ * its last lease. 0, LOCAL_FULL where there is none, or a failure. */
+int local_remembered(struct op *op, size_t pool, uint32_t *ret_addr, uint64_t *ret_id);
+
 /* How many of the pool's addresses are at rest or put aside. */
 int local_count_resting(struct op *op, size_t pool, uint64_t *ret);
 

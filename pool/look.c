@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lease.h"
+#include "madcap/endpoint.h"
 #include "op.h"
 #include "parse.h"
 
@@ -80,6 +81,26 @@ static int64_t wall_time(const struct op *op, uint64_t stamp)
 	return op->now_sec + ((int64_t)stamp - (int64_t)op->stamp + 999999) / 1000000;
 }
 
+/* The server's lease under an active one, where there is any; `server` is for its name. */
+static int describe_server(struct op *op, uint32_t addr, const struct lease_record *record,
+			   char server[static POOL_SERVER_TEXT], struct pool_record *ret)
+{
+	size_t pool = record->active ? op_pool_by_number(op, record->pool, addr) : CONFIG_NO_POOL;
+	struct served_record served;
+	int code;
+
+	ret->server = "";
+	if (pool == CONFIG_NO_POOL || op->pool->config->pools[pool].backend != BACKEND_MADCAP)
+		return 0;
+	ret->group_be = htonl(config_group(&op->pool->config->pools[pool], addr));
+	code = record_get_served(op->txn, addr, &served);
+	if (code < 0)
+		return code == POOL_E_NOT_FOUND ? 0 : code;
+	ret->server = madcap_endpoint_format(&served.server, server);
+	ret->expires_sec = served.end_sec;
+	return 0;
+}
+
 static void describe(const struct op *op, uint32_t addr, const struct lease_record *record,
 		     const char *pool, struct pool_record *ret)
 {
@@ -135,6 +156,7 @@ static int walk(struct op *op, const struct names *names, const struct pool_filt
 	while (code == 0 && key_has_prefix(found, &key, 1)) {
 		struct lease_record record;
 		struct pool_record seen;
+		char server[POOL_SERVER_TEXT];
 		uint32_t addr;
 
 		code = key_addr(found, &addr) ? record_decode_lease(value, &record)
@@ -142,6 +164,9 @@ static int walk(struct op *op, const struct names *names, const struct pool_filt
 		if (code < 0)
 			return op_fail(op, code);
 		describe(op, addr, &record, name_of(names, record.pool), &seen);
+		code = describe_server(op, addr, &record, server, &seen);
+		if (code < 0)
+			return op_fail(op, code);
 		if (fits(filter, &seen)) {
 			code = each(context, &seen);
 			if (code != 0)
@@ -193,6 +218,12 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 		snprintf(pool->looked_up_pool, sizeof(pool->looked_up_pool), "%s",
 			 name_of(&names, pool->looked_up.pool));
 		describe(&op, addr, &pool->looked_up, pool->looked_up_pool, ret_record);
+		code = describe_server(&op, addr, &pool->looked_up, pool->looked_up_server,
+				       ret_record);
+		if (code < 0)
+			op_fail(&op, code);
+	}
+	if (code == 0) {
 		*ret_alive = pool->looked_up.active && owner_is_live(&pool->owners, addr);
 	}
 	free(names.entries);

@@ -2,9 +2,11 @@
 #include "op.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,32 +36,81 @@ static uint64_t map_bytes(const struct config *config)
 	return bytes < MAP_BYTES_MAX ? bytes : MAP_BYTES_MAX;
 }
 
-static bool read_boot_id(char id[static 40])
+#define BOOT_ID_FILE "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_SIZE sizeof("01234567-89ab-cdef-0123-456789abcdef")
+
+/* 0, or -1 with errno set. */
+static int read_boot_id(char id[static BOOT_ID_SIZE])
 {
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	int fd = open(BOOT_ID_FILE, O_RDONLY | O_CLOEXEC);
 	ssize_t n;
 
 	if (fd < 0)
-		return false;
-	n = read(fd, id, 39);
+		return -1;
+	n = read(fd, id, BOOT_ID_SIZE - 1);
 	close(fd);
-	id[n > 0 ? n : 0] = '\0';
-	id[strcspn(id, "\n")] = '\0';
-	return n > 0;
+	if (n == BOOT_ID_SIZE - 1) {
+		id[n] = '\0';
+		return 0;
+	}
+	if (n >= 0)
+		errno = EIO;
+	return -1;
+}
+
+static uint64_t boot_of_kernel(void)
+{
+	static uint64_t known; /* it does not change while we live */
+	char id[40];
+
+	if (known != 0 || !read_boot_id(id))
+		return known;
+	known = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+	for (const char *c = id; *c != '\0'; c++)
+		known = (known ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+	return known;
+}
+
+uint64_t op_boot(const struct pool *pool)
+{
+	return pool->env.boot != NULL ? pool->env.boot(pool->env.context) : boot_of_kernel();
+}
+
+int op_registry(struct op *op, uint64_t *ret)
+{
+	int code = record_get_registry(op->txn, ret);
+
+	if (code != POOL_E_NOT_FOUND)
+		return code < 0 ? op_fail(op, code) : 0;
+	*ret = 0;
+	if (!op->write)
+		return 0;
+	*ret = op->pool->env.random(op->pool->env.context) | 1;
+	code = record_put_registry(op->txn, *ret);
+	return code < 0 ? op_fail(op, code) : 0;
 }
 
 /*
  * Leases are not synced, so after a crash of the machine a store on a real disk may be anything.
- * There, its name carries the boot that it belongs to; a tmpfs is empty after a boot anyway.
+ * There, its name carries the boot that it belongs to; a tmpfs is empty after a boot anyway. All
+ * processes have to come to the same name: whoever cannot find out has no store.
  */
 static int leases_path(struct pool *pool, char *path, size_t size, struct error *error)
 {
 	const char *dir = pool->config->runtime_dir;
+	char boot[BOOT_ID_SIZE] = "";
 	struct statfs fs;
-	char boot[40];
 	int n;
 
-	if (fstatfs(pool->runtime_fd, &fs) == 0 && fs.f_type != TMPFS_MAGIC && read_boot_id(boot))
+	if (fstatfs(pool->runtime_fd, &fs) != 0) {
+		error_set_errno(error, errno, "cannot find out what file system %s is on", dir);
+		return POOL_E_SYSTEM;
+	}
+	if (fs.f_type != TMPFS_MAGIC && read_boot_id(boot) != 0 && errno != ENOENT) {
+		error_set_errno(error, errno, "cannot read " BOOT_ID_FILE);
+		return POOL_E_SYSTEM;
+	}
+	if (boot[0] != '\0')
 		n = snprintf(path, size, "%s/leases-%.8s.mdb", dir, boot);
 	else
 		n = snprintf(path, size, "%s/" LEASES_FILE, dir);
@@ -125,7 +176,7 @@ int op_begin_txn(struct op *op, bool write)
  * no system call in here, LMDB's least of all, is to fail because of that. Faults still get
  * through.
  */
-static void block_signals(struct op *op)
+void op_block_signals(sigset_t *ret_before)
 {
 	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS, SIGTRAP };
 	sigset_t set;
@@ -133,7 +184,12 @@ static void block_signals(struct op *op)
 	sigfillset(&set);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
 		sigdelset(&set, faults[i]);
-	op->signals_blocked = sigprocmask(SIG_BLOCK, &set, &op->signals) == 0;
+	sigprocmask(SIG_BLOCK, &set, ret_before);
+}
+
+void op_unblock_signals(const sigset_t *before)
+{
+	sigprocmask(SIG_SETMASK, before, NULL);
 }
 
 int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
@@ -146,7 +202,8 @@ int op_open(struct op *op, struct pool *pool, bool create, struct error *error)
 		error_set(error, "out of memory");
 		return POOL_E_NO_MEMORY;
 	}
-	block_signals(op);
+	op_block_signals(&op->signals);
+	op->signals_blocked = true;
 	code = open_all(pool, create, error);
 	if (code < 0)
 		op_done(op);
@@ -251,8 +308,11 @@ int op_commit(struct op *op)
 		return code;
 	}
 	code = store_commit(&op->txn, op->error);
-	if (code < 0)
+	if (code < 0) {
 		op->n_events = 0;
+		/* LMDB may take nothing more from this handle: the next operation opens it anew. */
+		store_close(&op->pool->leases);
+	}
 	memset(op->counters, 0, op->pool->config->n_pools * sizeof(*op->counters));
 	tell(op);
 	return code;
@@ -266,7 +326,7 @@ void op_done(struct op *op)
 	free(op->counters);
 	free(op->events);
 	if (op->signals_blocked)
-		sigprocmask(SIG_SETMASK, &op->signals, NULL);
+		op_unblock_signals(&op->signals);
 	*op = (struct op){ 0 };
 }
 
@@ -277,12 +337,29 @@ void op_set_failure(struct op *op, int code)
 			  "the lease store in %s holds a record that makes no sense: move it "
 			  "away once no session uses it",
 			  op->pool->config->runtime_dir);
+	else if (code == POOL_E_NO_MEMORY)
+		error_set(op->error, "out of memory");
 	else if (code == POOL_E_INVALID)
 		error_set(op->error, "a record for the lease store in %s is too long",
 			  op->pool->config->runtime_dir);
 	else
 		error_set(op->error, "the lease store in %s: %s", op->pool->config->runtime_dir,
 			  store_txn_problem(op->txn));
+}
+
+void op_explain(struct op *op, const struct config_pool *config, const char *format, ...)
+{
+	struct pool_explanation *trace = op->trace;
+	struct pool_step *step;
+	va_list args;
+
+	if (trace == NULL || trace->n_steps == POOL_STEPS_MAX)
+		return;
+	step = &trace->steps[trace->n_steps++];
+	step->config = config;
+	va_start(args, format);
+	vsnprintf(step->text, sizeof(step->text), format, args);
+	va_end(args);
 }
 
 const char *op_pool_name(const struct op *op, size_t pool)

@@ -14,6 +14,8 @@
 #include "record.h"
 #include "store.h"
 
+struct remote;
+
 struct pool {
 	const struct config *config;
 	struct pool_env env; /* every member set but `observe` and `in_use` */
@@ -21,8 +23,10 @@ struct pool {
 	int runtime_fd;  /* -1: not open */
 	struct owner_dir owners;
 	struct store *leases;          /* NULL: not open */
+	struct remote *remote;         /* the talk with servers; NULL: none so far */
 	struct lease_record looked_up; /* what pool_lookup's strings point into */
 	char looked_up_pool[CONFIG_POOL_NAME_MAX + 1];
+	char looked_up_server[POOL_SERVER_TEXT];
 };
 
 /* A pool's counters as this operation sees and changes them. */
@@ -107,10 +111,25 @@ static inline int op_fail(struct op *op, int code)
 	return code;
 }
 
+/* What a pool has to say to an explain; nothing where nobody asked for it. */
+void op_explain(struct op *op, const struct config_pool *config, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* Whether an interface of this machine, or its peer, has the address. The table of addresses is
  * read by op_read_in_use(), or else by the first question. */
 void op_read_in_use(struct op *op);
 bool op_in_use(struct op *op, uint32_t addr);
+
+/* All but faults, as op_open() does, for work on a store outside of an operation. */
+void op_block_signals(sigset_t *ret_before);
+void op_unblock_signals(const sigset_t *before);
+
+/* Tells this boot of the machine from others; 0 where that cannot be known. */
+uint64_t op_boot(const struct pool *pool);
+
+/* Tells this registry from others, of other configurations or one that was lost. Made by the first
+ * write transaction that asks; 0 for a reader before. */
+int op_registry(struct op *op, uint64_t *ret);
 
 /* The name of a pool of the configuration; "" for CONFIG_NO_POOL. */
 const char *op_pool_name(const struct op *op, size_t pool);

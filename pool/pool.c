@@ -14,6 +14,7 @@
 #include "local.h"
 #include "op.h"
 #include "parse.h"
+#include "remote.h"
 #include "scan.h"
 
 /* Somebody else may take what a scan found before we do; that it happens this often means that the
@@ -136,6 +137,7 @@ void pool_close(struct pool **pool)
 	if (*pool == NULL)
 		return;
 	pool_rest(*pool);
+	remote_free(&(*pool)->remote);
 	free(*pool);
 	*pool = NULL;
 }
@@ -153,8 +155,9 @@ struct search {
 	bool *proven; /* by pool: a scan found it full */
 	size_t to_scan;
 	struct scan scan;
-	struct error refusal; /* of the first pool that was tried */
-	size_t refused_by;    /* the pool to blame, for its counter */
+	const struct pool_choice *outside; /* pool_record */
+	struct error refusal;              /* of the first pool that was tried */
+	size_t refused_by;                 /* the pool to blame, for its counter */
 };
 
 static bool is_host_address(uint32_t addr)
@@ -190,6 +193,25 @@ static int check_outside_choice(struct op *op, uint32_t addr, const char *whose)
 	return 0;
 }
 
+/* An address of a pool that leases from servers is used under their lease only, whoever chose it. */
+static int check_servers(struct op *op, size_t pool, uint32_t addr)
+{
+	char text[IP4_TEXT_SIZE];
+	struct lease_record known;
+	int code;
+
+	if (pool == CONFIG_NO_POOL || !config_asks_servers(&op->pool->config->pools[pool]))
+		return 0;
+	code = record_get_lease(op->txn, addr, &known);
+	if (code == 0 && known.active && owner_is_live(&op->pool->owners, addr)) {
+		error_set(op->error, "%s belongs to a live session", format_ip4(addr, text));
+		return POOL_E_REFUSED;
+	}
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(op, code);
+	return remote_allows(op, pool, addr);
+}
+
 static int take_outside_choice(struct op *op, uint32_t addr, const char *whose,
 			       struct choice *choice)
 {
@@ -199,7 +221,9 @@ static int take_outside_choice(struct op *op, uint32_t addr, const char *whose,
 	if (code < 0)
 		return code;
 	choice->pool = config_pool_of(op->pool->config, addr);
-	code = lease_take_particular(op, addr, choice);
+	code = check_servers(op, choice->pool, addr);
+	if (code == 0)
+		code = lease_take_particular(op, addr, choice);
 	if (code == POOL_E_REFUSED && op->error != NULL) {
 		reason = *op->error;
 		error_set(op->error, "%s %.400s", whose, reason.text);
@@ -224,7 +248,9 @@ static int choose_reservation(struct search *search)
 			  config->pools[pool].name, config_mode_name(config->pools[pool].mode));
 		return POOL_E_REFUSED;
 	}
-	code = lease_take_particular(op, search->assignment.addr, &search->choice);
+	code = check_servers(op, pool, search->assignment.addr);
+	if (code == 0)
+		code = lease_take_particular(op, search->assignment.addr, &search->choice);
 	if (code == POOL_E_REFUSED && op->error != NULL) {
 		reason = *op->error;
 		error_set(op->error, "reserved address %.400s", reason.text);
@@ -254,7 +280,7 @@ static void add_refusal(struct search *search, size_t pool)
 		 used > 0 ? "; " : "", text);
 }
 
-/* Along the chain of pools. 0, NEEDS_SCAN, or an error. */
+/* Along the chain of pools. 0, NEEDS_SCAN, REMOTE_ASK, or an error. */
 static int choose_from_pools(struct search *search)
 {
 	const struct config *config = search->op->pool->config;
@@ -263,11 +289,13 @@ static int choose_from_pools(struct search *search)
 	search->refusal.text[0] = '\0';
 	for (size_t pool = search->assignment.pool; pool != CONFIG_NO_POOL;
 	     pool = config->pools[pool].next) {
+		bool is_remote = config_asks_servers(&config->pools[pool]);
 		int code;
 
 		search->op->proven = search->proven[pool];
-		code = local_choose(search->op, pool, &search->choice);
-		if (code == LOCAL_FULL && !search->proven[pool]) {
+		code = is_remote ? remote_choose(search->op, pool, &search->choice)
+				 : local_choose(search->op, pool, &search->choice);
+		if (code == LOCAL_FULL && !is_remote && !search->proven[pool]) {
 			search->to_scan = pool;
 			if (!scan_can_wait(search, pool))
 				return NEEDS_SCAN;
@@ -359,20 +387,46 @@ static int note_scan(struct search *search)
 	return scan_apply(search->op, search->to_scan, &search->scan, NULL);
 }
 
-static int search_address(struct search *search)
+/* Nobody is held up by a server that is asked: the transaction ends before, and what the search has
+ * cleared away so far stays done. */
+static int ask_servers(struct search *search)
 {
-	int code = choose(search);
+	struct op *op = search->op;
+	int code = op_commit(op);
 
-	for (int round = 0; code == NEEDS_SCAN; round++) {
-		code = prove_full(search);
+	if (code == 0 && remote_ask(op->pool)) {
+		do
+			remote_wait(op->pool, INT64_MAX);
+		while (remote_ask_step(op->pool));
+	}
+	return code == 0 ? op_begin_txn(op, true) : code;
+}
+
+/* 0 or an error; in a rehearsal REMOTE_ASK, too. `again` makes the choice. */
+static int search_with(struct search *search, int (*again)(struct search *search))
+{
+	int code = again(search);
+
+	for (int round = 0; code == NEEDS_SCAN || (code == REMOTE_ASK && !search->op->rehearsal);
+	     round++) {
+		if (code == REMOTE_ASK) {
+			code = ask_servers(search);
+		} else {
+			code = prove_full(search);
+			if (code == 0)
+				code = note_scan(search);
+			if (round >= SCAN_ROUNDS)
+				search->proven[search->to_scan] = true;
+		}
 		if (code == 0)
-			code = note_scan(search);
-		if (round == SCAN_ROUNDS)
-			search->proven[search->to_scan] = true;
-		if (code == 0)
-			code = choose(search);
+			code = again(search);
 	}
 	return code;
+}
+
+static int search_address(struct search *search)
+{
+	return search_with(search, choose);
 }
 
 /* ---- sessions ------------------------------------------------------------------------------- */
@@ -438,14 +492,26 @@ static void record_refusal(struct search *search)
 	*op->error = reason;
 }
 
+/* An address that servers give is never given without them. */
+static int note_server(struct op *op, struct choice *choice)
+{
+	if (choice->pool == CONFIG_NO_POOL ||
+	    !config_asks_servers(&op->pool->config->pools[choice->pool]))
+		return 0;
+	choice->is_served = true;
+	return remote_granted(op, choice->addr, &choice->served);
+}
+
 static int finish_search(struct search *search, int code, const char *module, bool notify,
 			 struct pool_lease *lease)
 {
 	struct op *op = search->op;
 	struct pool_lease granted;
 
-	if (code == POOL_E_REFUSED || code == POOL_E_NOT_FOUND)
+	if (code == POOL_E_REFUSED || code == POOL_E_NOT_FOUND || code == POOL_E_BACKEND)
 		record_refusal(search);
+	if (code == 0)
+		code = note_server(op, &search->choice);
 	if (code == 0)
 		code = lease_grant(op, &search->choice, module, notify, &granted);
 	if (code == 0)
@@ -457,21 +523,47 @@ static int finish_search(struct search *search, int code, const char *module, bo
 	return code;
 }
 
+/* The address is in the registry; now what it stands on is written down, too. Whatever servers have
+ * granted beside it, or for nothing, goes back to them. */
+static int bind_server(struct pool *pool, struct pool_lease *lease, int code, struct error *why)
+{
+	struct error ignored;
+
+	if (code == 0 && lease->server[0] != '\0') {
+		code = remote_bind(pool, lease, why);
+		if (code < 0)
+			(void)pool_release(pool, lease, &ignored);
+	}
+	remote_forget(pool);
+	return code;
+}
+
 int pool_acquire(struct pool *pool, const struct pool_request *request, struct pool_lease *lease,
 		 struct error *why)
 {
 	struct op op = { 0 };
 	struct search search;
-	struct error ignored;
-	int code = begin_search(&search, &op, pool, request, why != NULL ? why : &ignored);
+	struct error ignored = { "" };
+	int code;
 
+	why = why != NULL ? why : &ignored;
+	code = begin_search(&search, &op, pool, request, why);
 	if (code == 0) {
 		code = search_address(&search);
 		code = finish_search(&search, code, "", false, lease);
 		op_done(&op);
 	}
 	free(search.proven);
-	return code;
+	return bind_server(pool, lease, code, why);
+}
+
+/* What a module, or pppd itself, came up with. */
+static int choose_outside(struct search *search)
+{
+	search->choice = (struct choice){ .lock_fd = -1, .how = POOL_HOW_MODULE };
+	search->refused_by = CONFIG_NO_POOL;
+	return take_outside_choice(search->op, ntohl(search->outside->addr_be), "address",
+				   &search->choice);
 }
 
 int pool_record(struct pool *pool, const struct pool_request *request,
@@ -479,23 +571,76 @@ int pool_record(struct pool *pool, const struct pool_request *request,
 {
 	struct op op = { 0 };
 	struct search search;
-	struct error ignored;
-	int code = begin_search(&search, &op, pool, request, why != NULL ? why : &ignored);
+	struct error ignored = { "" };
+	int code;
 
+	why = why != NULL ? why : &ignored;
+	code = begin_search(&search, &op, pool, request, why);
 	if (code == 0) {
-		search.choice = (struct choice){ .lock_fd = -1, .how = POOL_HOW_MODULE };
-		search.refused_by = CONFIG_NO_POOL;
-		code = take_outside_choice(&op, ntohl(choice->addr_be), "address", &search.choice);
+		search.outside = choice;
+		code = search_with(&search, choose_outside);
 		code = finish_search(&search, code, choice->module, choice->notify, lease);
 		op_done(&op);
 	}
 	free(search.proven);
-	return code;
+	return bind_server(pool, lease, code, why);
+}
+
+/* ---- servers -------------------------------------------------------------------------------- */
+
+/* True if there is something to be asked before the request can be answered. */
+static bool needs_server(struct pool *pool, const struct pool_request *request)
+{
+	struct op op = { 0 };
+	struct search search;
+	struct error ignored;
+	int code = begin_search(&search, &op, pool, request, &ignored);
+
+	if (code == 0) {
+		op.rehearsal = true;
+		code = search_address(&search);
+		op_done(&op);
+	}
+	free(search.proven);
+	return code == REMOTE_ASK;
+}
+
+int pool_prepare(struct pool *pool, const struct pool_request *request, int64_t *ret_ms)
+{
+	*ret_ms = 0;
+	if (!config_has_servers(pool->config))
+		return 0;
+	/* When one pool's servers have answered, another pool may have to be asked. */
+	while (!remote_ask_step(pool)) {
+		if (!needs_server(pool, request))
+			return 0;
+		if (remote_ask(pool))
+			break;
+	}
+	*ret_ms = remote_wait_ms(pool);
+	return POOL_WAIT;
+}
+
+void pool_wait(struct pool *pool, int64_t wait_ms)
+{
+	if (pool->remote != NULL)
+		remote_wait(pool, wait_ms);
+}
+
+void pool_settle(struct pool *pool)
+{
+	remote_settle(pool);
+}
+
+void pool_unprepare(struct pool *pool)
+{
+	remote_forget(pool);
 }
 
 static void empty(struct pool_lease *lease)
 {
 	owner_drop(ntohl(lease->addr_be), &lease->lock_fd);
+	remote_abandon(&lease->served);
 	*lease = POOL_LEASE_NONE;
 }
 
@@ -517,14 +662,27 @@ static int find_own(struct op *op, const struct pool_lease *lease, struct lease_
 	return code;
 }
 
+/* Whether the address is kept from others for a while: then its server keeps the lease. */
+static bool rests_after(const struct pool *pool, const struct pool_lease *lease)
+{
+	size_t index = config_find_pool(pool->config, lease->pool);
+
+	return index != CONFIG_NO_POOL && pool->config->pools[index].hold_sec > 0 &&
+	       range_set_find(&pool->config->pools[index].dynamic, ntohl(lease->addr_be), NULL);
+}
+
 int pool_release(struct pool *pool, struct pool_lease *lease, struct error *why)
 {
 	struct lease_record record;
 	struct op op;
+	bool is_owed;
 	int code;
 
 	if (lease->addr_be == 0)
 		return 0;
+	/* First, so that nobody takes up what we release. */
+	is_owed = lease->served != NULL && !rests_after(pool, lease) &&
+		  remote_claim(pool, lease->served);
 	code = op_begin(&op, pool, true, why);
 	if (code == 0) {
 		code = find_own(&op, lease, &record);
@@ -542,6 +700,8 @@ int pool_release(struct pool *pool, struct pool_lease *lease, struct error *why)
 			code = op_commit(&op);
 		op_done(&op);
 	}
+	if (is_owed && code == 0)
+		remote_release(pool, lease->served);
 	empty(lease);
 	return code;
 }
@@ -550,6 +710,7 @@ void pool_lease_abandon(struct pool_lease *lease)
 {
 	if (lease->lock_fd >= 0)
 		close(lease->lock_fd);
+	remote_abandon(&lease->served);
 	*lease = POOL_LEASE_NONE;
 }
 
@@ -699,6 +860,11 @@ int pool_explain(struct pool *pool, const struct pool_request *request,
 	ret->code = search_address(&search);
 	op_done(&op);
 	free(search.proven);
+	if (ret->code == REMOTE_ASK) {
+		ret->code = 0;
+		ret->config = remote_asked(pool);
+		return 0;
+	}
 	if (ret->code != 0)
 		return 0;
 	ret->addr_be = htonl(search.choice.addr);

@@ -22,7 +22,8 @@
  * Blocking. Functions block on the store's writer lock (tens of microseconds a holder, milliseconds
  * after many rests ended at once; a process that was stopped inside a transaction holds up all)
  * and on the disk only in pool_maintain(). No function retries, sleeps or waits for another
- * session.
+ * session. A pool that leases from MADCAP servers adds waiting for them, and for the disk that keeps
+ * its request ids: see "servers" below, also for how not to wait.
  *
  * Addresses in this interface are in network byte order (`addr_be`), times are Unix seconds.
  *
@@ -53,8 +54,10 @@
 #define POOL_USER_MAX 255 /* bytes; pppd's own limit */
 #define POOL_PORT_MAX 63  /* bytes; longer port names are cut */
 #define POOL_MODULE_MAX 63
+#define POOL_SERVER_TEXT 72 /* "192.0.2.1:2535", or the like for IPv6, and the NUL */
 
 struct pool;
+struct pool_served;
 
 /* Where a lease's address came from. */
 enum pool_how {
@@ -94,14 +97,29 @@ struct pool_event {
 	const char *text;   /* REFUSAL, CONFLICT, ALARM, WARNING: in words; else "" */
 };
 
+struct madcap_endpoint;
+
+/* How to talk to MADCAP servers. */
+struct pool_net {
+	void (*send)(void *context, const struct madcap_endpoint *to, bool multicast,
+		     const uint8_t *data, size_t size);
+	/* The next datagram that has come in, its size; 0: pass over it; -1: there is none. */
+	ssize_t (*receive)(void *context, uint8_t *data, size_t size,
+			   struct madcap_endpoint *ret_from);
+	/* Until something comes in, or that long. */
+	void (*wait)(void *context, int64_t wait_ms);
+};
+
 /* Everything that comes from outside; NULL members, or a NULL pointer to it, mean the real thing.
  */
 struct pool_env {
 	int64_t (*boot_us)(void *context);  /* CLOCK_BOOTTIME, us: the same for all processes */
 	int64_t (*unix_sec)(void *context); /* wall clock */
+	uint64_t (*boot)(void *context);    /* another number each time the machine starts */
 	uint64_t (*random)(void *context);  /* 64 unpredictable bits */
 	void (*observe)(void *context, const struct pool_event *event); /* NULL: nobody watches */
 	bool (*in_use)(void *context, uint32_t addr_be); /* on this machine; NULL: ask the kernel */
+	const struct pool_net *net;                      /* NULL: UDP */
 	void *context;
 };
 
@@ -137,6 +155,10 @@ struct pool_lease {
 	char user[POOL_USER_MAX + 1];
 	char port[POOL_PORT_MAX + 1];
 	char module[POOL_MODULE_MAX + 1]; /* "": the built-in pool */
+	uint32_t group_be;             /* the multicast group that stands for the address, or 0 */
+	char server[POOL_SERVER_TEXT]; /* that granted it; "": none */
+	int64_t end_sec;            /* when the server's lease ends, Unix time; 0: there is none */
+	struct pool_served *served; /* the server's lease under it, or NULL; the lease's own */
 };
 
 #define POOL_LEASE_NONE ((struct pool_lease){ .lock_fd = -1 })
@@ -146,7 +168,8 @@ struct pool_lease {
  * be empty. On success it is filled in and pool_release() or the process's end gives it back.
  * Returns 0; POOL_E_REFUSED with the reason in words (full, with how many were at rest; limit;
  * reservation or candidate taken; no rule; pool on hold; anonymous); POOL_E_INVALID for a user
- * name over POOL_USER_MAX; POOL_E_NOT_FOUND for an unknown pool_name; POOL_E_SYSTEM, _STORE,
+ * name over POOL_USER_MAX; POOL_E_NOT_FOUND for an unknown pool_name; POOL_E_BACKEND where a server
+ * does not answer or says something else than "full"; POOL_E_SYSTEM, _STORE,
  * _DAMAGED, _VERSION, _NO_MEMORY. On any error no address is held and `why` says which and why.
  */
 int pool_acquire(struct pool *pool, const struct pool_request *request, struct pool_lease *lease,
@@ -218,6 +241,52 @@ int pool_maintain(struct pool *pool, struct error *why);
  */
 int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct error *why);
 
+/* ---- servers ----------------------------------------------------------------------------------
+ *
+ * pool_acquire() and pool_record() do all that pools with backend "madcap" need by themselves, and
+ * wait for the servers for as long as the pool's `timeout`; also for flushes of the disk, two for a
+ * grant and two for a release, one process at a time. A process that must not wait for servers has
+ * the talking done before, in steps. pool_release() sends, and pool_settle() waits for the answer.
+ */
+
+#define POOL_WAIT 1 /* not an error: something is under way, call again */
+
+/*
+ * Asks the servers that pool_acquire() would have to ask for this request. To be called until it
+ * returns 0, each time after *ret_ms or when something may have come in (pool_wait). Then
+ * pool_acquire() with the same request seldom has to wait, and says what the servers said. Blocks on
+ * the stores, and for a flush of the disk before the first request leaves.
+ */
+int pool_prepare(struct pool *pool, const struct pool_request *request, int64_t *ret_ms);
+
+/* Waits for an answer to what pool_prepare() has asked, for at most that long. */
+void pool_wait(struct pool *pool, int64_t wait_ms);
+
+/* Nobody will come for what was prepared: it is given back. Harmless where nothing was. */
+void pool_unprepare(struct pool *pool);
+
+/*
+ * Renews the server's lease under `lease` when it is due. To be called again after *ret_ms
+ * (INT64_MAX: there is nothing to renew). POOL_E_BACKEND: the address is, or will in a moment, not be
+ * ours any longer, and has to go out of use now; `why` says why. Does not wait.
+ */
+int pool_keep(struct pool *pool, struct pool_lease *lease, int64_t *ret_ms, struct error *why)
+	__attribute__((warn_unused_result));
+
+/* Waits a moment for the server to confirm what pool_release() has sent. Without it, or where no
+ * answer comes, the lease stays owed, and whoever comes by releases it. */
+void pool_settle(struct pool *pool);
+
+/*
+ * Releases leases that are owed to their servers: of dead processes, and those that could not be
+ * delivered; some of them, each time others. POOL_WAIT: call again after *ret_ms, else 0 or an
+ * error. Does not wait. Gives way to pool_prepare() and pool_keep(), so to be left alone then.
+ */
+int pool_deliver(struct pool *pool, int64_t *ret_ms, struct error *why);
+
+/* The same for all of them, and waits. *ret_count is how many were delivered. */
+int pool_deliver_all(struct pool *pool, uint64_t *ret_count, struct error *why);
+
 /* ---- for the operator's tool: nothing below is used by sessions ------------------------------ */
 
 enum pool_state { POOL_STATE_ACTIVE, POOL_STATE_HELD, POOL_STATE_REMEMBERED };
@@ -229,14 +298,17 @@ struct pool_record {
 	const char *user;
 	const char *port;
 	const char *module;
-	int64_t since_sec;   /* ACTIVE: when granted; else when released */
-	int64_t expires_sec; /* HELD: when the rest ends (INT64_MAX: never); ACTIVE, REMEMBERED: 0,
-				no end */
-	pid_t pid;           /* ACTIVE; else 0 */
+	int64_t since_sec; /* ACTIVE: when granted; else when released */
+	/* HELD: when the rest ends (INT64_MAX: never). ACTIVE: when its server's lease ends. 0: no
+	 * end. */
+	int64_t expires_sec;
+	pid_t pid; /* ACTIVE; else 0 */
 	/* ACTIVE: when that process had the lease, ms of CLOCK_BOOTTIME. A process with its number
 	 * that was started later is another one. */
 	int64_t seen_ms;
 	uint64_t id;
+	uint32_t group_be;  /* ACTIVE, in a MADCAP pool; else 0 */
+	const char *server; /* that gave the lease, with its port; "": none */
 };
 
 struct pool_filter {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "madcap/address.h"
 #include "wire.h"
 
 enum lease_flag { FLAG_ACTIVE = 1, FLAG_NOTIFY = 2 };
@@ -44,6 +45,33 @@ struct key key_foreign(uint32_t addr)
 struct key key_memory(uint32_t addr)
 {
 	return key_of_addr('A', addr);
+}
+
+struct key key_served(uint32_t addr)
+{
+	return key_of_addr('S', addr);
+}
+
+struct key key_server_lease(uint32_t addr, uint64_t number)
+{
+	struct key key;
+	struct wire_writer writer = key_begin(&key, 'W');
+
+	wire_write_u32(&writer, addr);
+	wire_write_u64(&writer, number);
+	key.size = writer.at;
+	return key;
+}
+
+bool key_of_server_lease(struct store_bytes found, uint32_t *ret_addr, uint64_t *ret_number)
+{
+	struct wire_reader reader;
+
+	wire_reader_init(&reader, found.data, found.size);
+	wire_read_u8(&reader);
+	*ret_addr = wire_read_u32(&reader);
+	*ret_number = wire_read_u64(&reader);
+	return wire_reader_finished(&reader);
 }
 
 static struct key key_of_number(char kind, uint64_t number)
@@ -359,6 +387,127 @@ int record_decode_history(struct store_bytes value, struct history_record *ret)
 	if (!wire_reader_finished(&reader) || kind > POOL_EVENT_WARNING || how > POOL_HOW_MODULE)
 		return POOL_E_DAMAGED;
 	return 0;
+}
+
+/* Addresses of either family, by the octets that the family has. */
+void record_write_endpoint(struct wire_writer *writer, const struct madcap_endpoint *endpoint)
+{
+	wire_write_u16(writer, endpoint->address.family);
+	wire_write_bytes(writer, endpoint->address.bytes,
+			 madcap_family_size(endpoint->address.family));
+	wire_write_u16(writer, endpoint->port);
+	wire_write_u32(writer, endpoint->zone);
+}
+
+bool record_read_endpoint(struct wire_reader *reader, struct madcap_endpoint *ret)
+{
+	uint16_t family = wire_read_u16(reader);
+	size_t size = madcap_family_size(family);
+	const uint8_t *bytes = wire_read_bytes(reader, size);
+
+	if (size == 0 || bytes == NULL)
+		return false;
+	ret->address = madcap_address_make(family, bytes);
+	ret->port = wire_read_u16(reader);
+	ret->zone = wire_read_u32(reader);
+	return ret->port != 0;
+}
+
+struct key key_silent(const struct madcap_endpoint *server)
+{
+	struct key key;
+	struct wire_writer writer = key_begin(&key, 'D');
+
+	record_write_endpoint(&writer, server);
+	key.size = writer.at;
+	return key;
+}
+
+static int put_u64(struct store_txn *txn, const struct key *key, uint64_t number)
+{
+	uint8_t bytes[8];
+	struct wire_writer writer;
+
+	wire_writer_init(&writer, bytes, sizeof(bytes));
+	wire_write_u64(&writer, number);
+	return store_put(txn, key_bytes(key), (struct store_bytes){ bytes, writer.at });
+}
+
+static int get_u64(struct store_txn *txn, const struct key *key, uint64_t *ret)
+{
+	struct store_bytes value;
+	struct wire_reader reader;
+	int code = store_get(txn, key_bytes(key), &value);
+
+	if (code < 0)
+		return code;
+	wire_reader_init(&reader, value.data, value.size);
+	*ret = wire_read_u64(&reader);
+	return wire_reader_finished(&reader) ? 0 : POOL_E_DAMAGED;
+}
+
+int record_put_silent(struct store_txn *txn, const struct madcap_endpoint *server, uint64_t us)
+{
+	struct key key = key_silent(server);
+
+	return put_u64(txn, &key, us);
+}
+
+int record_get_silent(struct store_txn *txn, const struct madcap_endpoint *server, uint64_t *ret_us)
+{
+	struct key key = key_silent(server);
+
+	return get_u64(txn, &key, ret_us);
+}
+
+static struct key key_registry(void)
+{
+	struct key key;
+
+	key.size = key_begin(&key, 'I').at;
+	return key;
+}
+
+int record_put_registry(struct store_txn *txn, uint64_t registry)
+{
+	struct key key = key_registry();
+
+	return put_u64(txn, &key, registry);
+}
+
+int record_get_registry(struct store_txn *txn, uint64_t *ret)
+{
+	struct key key = key_registry();
+
+	return get_u64(txn, &key, ret);
+}
+
+int record_put_served(struct store_txn *txn, uint32_t addr, const struct served_record *record)
+{
+	uint8_t bytes[64];
+	struct wire_writer writer;
+	struct key key = key_served(addr);
+
+	wire_writer_init(&writer, bytes, sizeof(bytes));
+	wire_write_u64(&writer, (uint64_t)record->end_sec);
+	record_write_endpoint(&writer, &record->server);
+	return store_put(txn, key_bytes(&key), (struct store_bytes){ bytes, writer.at });
+}
+
+int record_get_served(struct store_txn *txn, uint32_t addr, struct served_record *ret)
+{
+	struct key key = key_served(addr);
+	struct store_bytes value;
+	struct wire_reader reader;
+	int code = store_get(txn, key_bytes(&key), &value);
+
+	if (code < 0)
+		return code;
+	wire_reader_init(&reader, value.data, value.size);
+	ret->end_sec = (int64_t)wire_read_u64(&reader);
+	return record_read_endpoint(&reader, &ret->server) && wire_reader_finished(&reader)
+		       ? 0
+		       : POOL_E_DAMAGED;
 }
 
 int record_put_mark(struct store_txn *txn, const struct key *key)

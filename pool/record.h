@@ -15,11 +15,15 @@
  *	'U' user 0 pool 'a' addr	the user's active leases in a pool; no value
  *	'U' user 0 none 'r' ~time addr	the addresses the user had last, latest first; no value
  *	'F' addr	active leases of foreign modules; no value
+ *	'I'		u64: tells this registry from others
+ *	'D' endpoint	a server that did not answer; value: when, on the boot clock
+ *	'S' addr	struct served_record: what an active lease stands on, where a server gave it
  *
  * Memory store (STATE/memory.mdb):
  *
  *	'A' addr	struct memory_record: who had the address last
  *	'H' number	struct history_record: what happened, oldest first
+ *	'W' addr number	struct server_lease (server_lease.h): leases held from servers, or owed to them
  *
  * Integers are big-endian, so keys sort as numbers do. Decoding checks everything: a record that
  * does not fit is an error, never a wrong address. Addresses in host order.
@@ -109,6 +113,12 @@ struct history_record {
 	char text[256];
 };
 
+/* The server's lease under an active lease of the registry. */
+struct served_record {
+	struct madcap_endpoint server;
+	int64_t end_sec; /* wall clock */
+};
+
 struct key {
 	uint8_t bytes[320];
 	size_t size;
@@ -121,7 +131,11 @@ struct key key_user_active(const char *user, uint32_t pool, uint32_t addr);
 struct key key_user_remembered(const char *user, uint64_t since_us, uint32_t addr);
 struct key key_dirty(uint32_t addr);
 struct key key_foreign(uint32_t addr);
+struct key key_served(uint32_t addr);
+struct key key_silent(const struct madcap_endpoint *server);
 struct key key_memory(uint32_t addr);
+struct key key_server_lease(uint32_t addr, uint64_t number);
+bool key_of_server_lease(struct store_bytes found, uint32_t *ret_addr, uint64_t *ret_number);
 struct key key_news(uint64_t number);
 struct key key_history(uint64_t number);
 /* The number at the end of those two. */
@@ -143,6 +157,11 @@ size_t key_queue_prefix(void);                      /* 'Q' pool queue */
 size_t key_user_prefix(const char *user);           /* 'U' user 0 pool 'a'|'r' */
 uint64_t key_queue_order(struct store_bytes found); /* of a key_queue */
 
+struct wire_reader;
+struct wire_writer;
+void record_write_endpoint(struct wire_writer *writer, const struct madcap_endpoint *endpoint);
+bool record_read_endpoint(struct wire_reader *reader, struct madcap_endpoint *ret);
+
 /* Read and write one record. 0, POOL_E_NOT_FOUND, POOL_E_DAMAGED (does not decode), POOL_E_STORE.
  */
 int record_get_lease(struct store_txn *txn, uint32_t addr, struct lease_record *ret);
@@ -151,6 +170,13 @@ int record_decode_lease(struct store_bytes value, struct lease_record *ret);
 int record_get_pool(struct store_txn *txn, const char *name, struct pool_counters *ret);
 int record_put_pool(struct store_txn *txn, const char *name, const struct pool_counters *counters);
 int record_decode_pool(struct store_bytes value, struct pool_counters *ret);
+int record_get_registry(struct store_txn *txn, uint64_t *ret);
+int record_put_registry(struct store_txn *txn, uint64_t registry);
+int record_get_silent(struct store_txn *txn, const struct madcap_endpoint *server,
+		      uint64_t *ret_us);
+int record_put_silent(struct store_txn *txn, const struct madcap_endpoint *server, uint64_t us);
+int record_get_served(struct store_txn *txn, uint32_t addr, struct served_record *ret);
+int record_put_served(struct store_txn *txn, uint32_t addr, const struct served_record *record);
 int record_put_memory(struct store_txn *txn, uint32_t addr, const struct memory_record *record);
 int record_decode_memory(struct store_bytes value, struct memory_record *ret);
 int record_put_history(struct store_txn *txn, const struct key *key,

@@ -17,7 +17,9 @@
 /* Sorts before every other key: all of ours begin with a letter. */
 static const char META_KEY[] = "\001rasip";
 #define META_SIZE_MAX 64
-#define READERS_MAX 126     /* LMDB's default, by which it sizes its lock file: */
+#define FREE_DBI 0      /* where LMDB keeps the pages that can be used again; its own name for it */
+#define FIRST_PAGE 2    /* behind the two that say where the trees begin */
+#define READERS_MAX 126 /* LMDB's default, by which it sizes its lock file: */
 #define LOCK_FILE_SIZE 8192 /* a header and a cache line for each of them */
 
 struct store {
@@ -50,8 +52,6 @@ static int code_of(int rc)
 	case MDB_INVALID:
 	case MDB_CORRUPTED:
 	case MDB_PAGE_NOTFOUND:
-	case MDB_PANIC:
-	case MDB_BAD_TXN:
 		return POOL_E_DAMAGED;
 	case MDB_VERSION_MISMATCH:
 		return POOL_E_VERSION;
@@ -80,22 +80,104 @@ static int fail(const struct store *store, int rc, const char *what, struct erro
 	return code;
 }
 
-/* LMDB reads pages through a map: a file cut short would be a SIGBUS, not an error. */
-static int check_length(struct store *store, struct error *error)
+/* The file as it is, and as long as LMDB takes it to be. */
+struct extent {
+	int fd;
+	uint64_t size;
+	uint64_t page_size;
+	uint64_t n_pages;
+};
+
+/* 0, or LMDB's code. */
+static int read_extent(const struct store *store, struct extent *ret)
 {
 	MDB_envinfo info;
 	MDB_stat stat;
 	struct stat file;
-	int fd;
 
 	if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0 ||
-	    mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &file) != 0)
-		return fail(store, MDB_INVALID, "read", error);
+	    mdb_env_get_fd(store->env, &ret->fd) != 0)
+		return MDB_INVALID;
+	if (fstat(ret->fd, &file) != 0)
+		return errno;
+	ret->size = (uint64_t)file.st_size;
+	ret->page_size = stat.ms_psize;
 	/* A store that has never been committed to has two meta pages and maybe nothing else. */
-	if (info.me_last_txnid > 0 &&
-	    (uint64_t)file.st_size < ((uint64_t)info.me_last_pgno + 1) * stat.ms_psize)
-		return fail(store, MDB_CORRUPTED, "read", error);
+	ret->n_pages = info.me_last_txnid > 0 ? (uint64_t)info.me_last_pgno + 1 : 0;
 	return 0;
+}
+
+static bool is_whole(const struct extent *extent)
+{
+	return extent->size >= extent->n_pages * extent->page_size;
+}
+
+/* How many pages at or behind `first` the free list has; fewer where it cannot be read. */
+static uint64_t count_free(MDB_env *env, uint64_t first)
+{
+	MDB_txn *txn = NULL;
+	MDB_cursor *cursor = NULL;
+	MDB_val key;
+	MDB_val list; /* size_t: how many, and then page numbers */
+	uint64_t n = 0;
+
+	/* LMDB's free list is a database like others, with the number 0, for reading only. */
+	if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0)
+		return 0;
+	if (mdb_cursor_open(txn, 0, &cursor) != 0)
+		goto out;
+	while (mdb_cursor_get(cursor, &key, &list, MDB_NEXT) == 0) {
+		for (size_t at = sizeof(size_t); at + sizeof(size_t) <= list.mv_size;
+		     at += sizeof(size_t)) {
+			size_t page;
+
+			memcpy(&page, (const char *)list.mv_data + at, sizeof(page));
+			n += page >= first;
+		}
+	}
+	mdb_cursor_close(cursor);
+out:
+	mdb_txn_abort(txn);
+	return n;
+}
+
+/*
+ * A page that a transaction takes behind the file's end and gives back is never written, so pages
+ * may be missing that are free. What is missing is added, empty, while nobody else can write; if any
+ * of it is not free, the file has been cut short, and is left as it was.
+ */
+static int add_missing_pages(struct store *store)
+{
+	struct extent extent;
+	MDB_txn *txn = NULL;
+	uint64_t first;
+	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+
+	if (rc != 0)
+		return rc;
+	rc = read_extent(store, &extent);
+	if (rc != 0 || is_whole(&extent))
+		goto out;
+	first = extent.size / extent.page_size;
+	if (ftruncate(extent.fd, (off_t)(extent.n_pages * extent.page_size)) != 0) {
+		rc = errno;
+	} else if (count_free(store->env, first) != extent.n_pages - first) {
+		rc = ftruncate(extent.fd, (off_t)extent.size) == 0 ? MDB_CORRUPTED : errno;
+	}
+out:
+	mdb_txn_abort(txn);
+	return rc;
+}
+
+/* LMDB reads pages through a map: a file cut short would be a SIGBUS, not an error. */
+static int check_length(struct store *store, struct error *error)
+{
+	struct extent extent;
+	int rc = read_extent(store, &extent);
+
+	if (rc == 0 && !is_whole(&extent))
+		rc = store->read_only ? MDB_CORRUPTED : add_missing_pages(store);
+	return rc == 0 ? 0 : fail(store, rc, "look at it", error);
 }
 
 /*
@@ -164,6 +246,7 @@ static int make_file(const struct store *store, const struct store_options *opti
 	if ((size_t)snprintf(path, sizeof(path), "%s-new-%d", store->path, (int)getpid()) >=
 	    sizeof(path))
 		return fail(store, ENAMETOOLONG, "make it", error);
+	unlink(path); /* of one who had our number and was killed in here */
 	rc = mdb_env_create(&env);
 	if (rc == 0)
 		rc = mdb_env_open(env, path, env_flags(options) | MDB_NOLOCK, 0600);
@@ -485,6 +568,53 @@ int store_seek_before(struct store_txn *txn, struct store_bytes key, struct stor
 int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_bytes *ret_value)
 {
 	return move_cursor(txn, (MDB_val){ 0, NULL }, MDB_NEXT, ret_key, ret_value);
+}
+
+/* Its pages as LMDB lists them: how many, and their numbers, the largest first. */
+static bool is_list_of_pages(const MDB_val *value, size_t last_page)
+{
+	size_t n, before = last_page + 1, page;
+
+	if (value->mv_size < sizeof(n))
+		return false;
+	memcpy(&n, value->mv_data, sizeof(n));
+	if (n != value->mv_size / sizeof(n) - 1 || value->mv_size % sizeof(n) != 0)
+		return false;
+	for (size_t i = 1; i <= n; i++) {
+		memcpy(&page, (const char *)value->mv_data + i * sizeof(page), sizeof(page));
+		if (page < FIRST_PAGE || page >= before)
+			return false;
+		before = page;
+	}
+	return true;
+}
+
+static int read_tree(struct store_txn *txn, MDB_dbi dbi, size_t last_page)
+{
+	MDB_cursor *cursor = NULL;
+	MDB_val key, value;
+	int rc = mdb_cursor_open(txn->txn, dbi, &cursor);
+
+	while (rc == 0) {
+		rc = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+		if (rc == 0 && dbi == FREE_DBI && !is_list_of_pages(&value, last_page))
+			rc = MDB_CORRUPTED;
+	}
+	if (cursor != NULL)
+		mdb_cursor_close(cursor);
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+int store_read_all(struct store_txn *txn)
+{
+	MDB_envinfo info;
+	int rc = mdb_env_info(txn->store->env, &info);
+
+	if (rc == 0)
+		rc = read_tree(txn, FREE_DBI, info.me_last_pgno);
+	if (rc == 0)
+		rc = read_tree(txn, txn->store->dbi, info.me_last_pgno);
+	return finish(txn, rc);
 }
 
 const char *store_txn_problem(const struct store_txn *txn)

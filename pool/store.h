@@ -82,6 +82,13 @@ int store_seek_before(struct store_txn *txn, struct store_bytes key, struct stor
 int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_bytes *ret_value)
 	__attribute__((warn_unused_result));
 
+/*
+ * Reads all that the file has, its list of free pages as well. 0, POOL_E_DAMAGED, POOL_E_STORE. Where
+ * LMDB finds a page that makes no sense, it ends the process, if not the system does: this is for a
+ * process that may be lost.
+ */
+int store_read_all(struct store_txn *txn) __attribute__((warn_unused_result));
+
 /* What the last failing call in this transaction failed of, in words. */
 const char *store_txn_problem(const struct store_txn *txn);
 

@@ -128,13 +128,15 @@ struct book_options {
 	uint32_t extra_sec;     /* between two leases of an address */
 	uint64_t seed;          /* random: where allocation begins, and how hashing goes */
 	bool unsynced;          /* for tests only: commits do not wait for the disk */
+	bool trusted;           /* for tests only: no child reads the file first */
 };
 
 struct book;
 
 /*
- * Opens the book and reads it; with book_set_spaces() about 3 s for a million leases.
- * Returns 0; POOL_E_REFUSED if another process has it, or the database says no; POOL_E_DAMAGED,
+ * Opens the book and reads it; with book_set_spaces() about 3 s for a million leases. Of a
+ * file a child reads it first, since a damaged page ends who comes across it: not to be called with
+ * threads about. Returns 0; POOL_E_REFUSED if another process has it, or the database says no; POOL_E_DAMAGED,
  * POOL_E_VERSION for a file or a schema that is no book of this version, which is left as it is;
  * POOL_E_NOT_FOUND where the database has none; POOL_E_CONFIG for a connection string that is none;
  * POOL_E_STORE, POOL_E_SYSTEM, POOL_E_NO_MEMORY. A database that cannot be reached is no failure: see

@@ -13,11 +13,11 @@
 #include "wire.h"
 
 #define BOOK_KIND "madcap lease book"
-#define BOOK_VERSION 1
+#define BOOK_VERSION 2
 #define BOOK_FILE "madcap-book.mdb"
 #define MAP_BYTES (UINT64_C(16) << 30)
 
-static const char BATCH_KEY[] = "B";
+static const char TOTAL_KEY[] = "B";
 
 static struct file_book *file_book_of(struct book *base)
 {
@@ -26,9 +26,9 @@ static struct file_book *file_book_of(struct book *base)
 
 /* ---- leases on disk -------------------------------------------------------------------------- */
 
-static int open_store(struct file_book *book, struct error *error)
+static struct store_options options_of(const struct file_book *book)
 {
-	const struct store_options options = {
+	return (struct store_options){
 		.path = book->path,
 		.kind = BOOK_KIND,
 		.version = BOOK_VERSION,
@@ -36,11 +36,16 @@ static int open_store(struct file_book *book, struct error *error)
 		.synced = !book->unsynced,
 		.create = true,
 	};
+}
+
+static int open_store(struct file_book *book, struct error *error)
+{
+	const struct store_options options = options_of(book);
 
 	return store_open(&book->store, &options, error);
 }
 
-static int load(struct file_book *book, bool leases, uint64_t *ret_batch, struct error *error);
+static int load(struct file_book *book, bool leases, struct book_total *ret, struct error *error);
 
 static int spoil(struct file_book *book, int code, const char *what)
 {
@@ -52,12 +57,12 @@ static int spoil(struct file_book *book, int code, const char *what)
 /* After a failure. What the file has now must be what we have in memory. */
 static int open_again(struct file_book *book)
 {
-	uint64_t batch = 0;
+	struct book_total total;
 	int code = open_store(book, &book->why);
 
 	if (code == 0)
-		code = load(book, false, &batch, &book->why);
-	if (code == 0 && batch != book->batch) {
+		code = load(book, false, &total, &book->why);
+	if (code == 0 && total.batch != book->on_disk.batch) {
 		error_set(&book->why,
 			  "%s has a batch of which the disk had said that it failed: "
 			  "the server has to be started again",
@@ -87,7 +92,7 @@ static int begin_writing(struct file_book *book)
 	return POOL_E_STORE;
 }
 
-static int write_record(struct memory_book *memory, const struct lease *lease)
+static int write_record(struct memory_book *memory, struct lease *lease)
 {
 	struct file_book *book = file_book_of(&memory->base);
 	uint8_t key[BOOK_KEY_SIZE];
@@ -100,10 +105,15 @@ static int write_record(struct memory_book *memory, const struct lease *lease)
 	book_record_key(lease->serial, key);
 	value.size = book_record_write(lease, record);
 	code = store_put(book->txn, (struct store_bytes){ key, sizeof(key) }, value);
-	return code < 0 ? spoil(book, code, "write a lease") : 0;
+	if (code < 0)
+		return spoil(book, code, "write a lease");
+	book->total.sum -= lease->sum;
+	lease->sum = book_record_sum(lease->serial, value);
+	book->total.sum += lease->sum;
+	return 0;
 }
 
-static int erase_record(struct memory_book *memory, uint64_t serial)
+static int erase_record(struct memory_book *memory, const struct lease *lease)
 {
 	struct file_book *book = file_book_of(&memory->base);
 	uint8_t key[BOOK_KEY_SIZE];
@@ -111,9 +121,19 @@ static int erase_record(struct memory_book *memory, uint64_t serial)
 
 	if (code < 0)
 		return code;
-	book_record_key(serial, key);
+	book_record_key(lease->serial, key);
 	code = store_delete(book->txn, (struct store_bytes){ key, sizeof(key) });
-	return code < 0 ? spoil(book, code, "remove a lease") : 0;
+	if (code < 0)
+		return spoil(book, code, "remove a lease");
+	book->total.n_records--;
+	book->total.sum -= lease->sum;
+	return 0;
+}
+
+static int add_record(struct memory_book *memory, struct lease *lease)
+{
+	file_book_of(&memory->base)->total.n_records++;
+	return write_record(memory, lease);
 }
 
 /* ---- reading the file ------------------------------------------------------------------------ */
@@ -129,6 +149,9 @@ static int load_lease(struct file_book *book, uint64_t serial, struct store_byte
 		code = POOL_E_DAMAGED;
 	if (code == 0) {
 		lease->serial = serial;
+		lease->sum = book_record_sum(serial, record);
+		book->total.n_records++;
+		book->total.sum += lease->sum;
 		lease->space = memory_book_make_space(&book->memory, &scope);
 		/* Its addresses are booked when the spaces are known. */
 		if (lease->space == NULL || lease_index_reserve(&book->memory.index) < 0 ||
@@ -168,37 +191,44 @@ static int load_leases(struct file_book *book, struct store_txn *txn, struct err
 	return code;
 }
 
-static int read_batch(struct file_book *book, struct store_txn *txn, uint64_t *ret)
+static int read_total(struct store_txn *txn, struct book_total *ret)
 {
-	struct wire_reader reader;
 	struct store_bytes value;
-	int code = store_get(txn, (struct store_bytes){ BATCH_KEY, 1 }, &value);
+	int code = store_get(txn, (struct store_bytes){ TOTAL_KEY, 1 }, &value);
 
-	(void)book;
-	if (code == POOL_E_NOT_FOUND) {
-		*ret = 0;
+	*ret = (struct book_total){ .batch = 0 };
+	if (code == POOL_E_NOT_FOUND)
 		return 0;
-	}
 	if (code < 0)
 		return code;
-	wire_reader_init(&reader, value.data, value.size);
-	*ret = wire_read_u64(&reader);
-	return wire_reader_finished(&reader) ? 0 : POOL_E_DAMAGED;
+	return book_total_read(value, ret) ? 0 : POOL_E_DAMAGED;
+}
+
+/* What has been read is all that was written. */
+static int check_total(const struct file_book *book, const struct book_total *total,
+		       struct error *error)
+{
+	if (book->total.n_records == total->n_records && book->total.sum == total->sum)
+		return 0;
+	error_set(error, "%s is damaged: its leases are not those that were written", book->path);
+	return POOL_E_DAMAGED;
 }
 
 /* Reads everything; with `leases` false, only which batch was the last. */
-static int load(struct file_book *book, bool leases, uint64_t *ret_batch, struct error *error)
+static int load(struct file_book *book, bool leases, struct book_total *ret, struct error *error)
 {
 	struct store_txn *txn = NULL;
 	int code = store_begin(book->store, false, &txn, NULL, error);
 
 	if (code < 0)
 		return code;
-	code = read_batch(book, txn, ret_batch);
+	code = read_total(txn, ret);
 	if (code < 0)
-		error_set(error, "%s is damaged: its batch number cannot be read", book->path);
+		error_set(error, "%s is damaged: what it should hold cannot be read", book->path);
 	if (code == 0 && leases)
 		code = load_leases(book, txn, error);
+	if (code == 0 && leases)
+		code = check_total(book, ret, error);
 	store_abort(&txn);
 	return code;
 }
@@ -224,6 +254,7 @@ static void file_book_abort(struct book *base)
 
 	store_abort(&book->txn);
 	memory_book_take_back(&book->memory);
+	book->total = book->on_disk;
 	book->memory.in_batch = false;
 	book->spoiled = 0;
 }
@@ -234,29 +265,29 @@ static void file_book_abort(struct book *base)
  */
 static bool was_committed(struct file_book *book)
 {
-	uint64_t batch = 0;
+	struct book_total total;
 
 	store_close(&book->store);
 	if (open_store(book, NULL) < 0)
 		return false;
-	if (load(book, false, &batch, NULL) < 0) {
+	if (load(book, false, &total, NULL) < 0) {
 		store_close(&book->store);
 		return false;
 	}
-	return batch == book->batch + 1;
+	return total.batch == book->on_disk.batch + 1;
 }
 
-static int write_batch_number(struct file_book *book)
+static int write_total(struct file_book *book)
 {
-	uint8_t number[8];
-	struct wire_writer writer;
+	struct book_total total = book->total;
+	uint8_t record[BOOK_TOTAL_SIZE];
 	int code;
 
-	wire_writer_init(&writer, number, sizeof(number));
-	wire_write_u64(&writer, book->batch + 1);
-	code = store_put(book->txn, (struct store_bytes){ BATCH_KEY, 1 },
-			 (struct store_bytes){ number, sizeof(number) });
-	return code < 0 ? spoil(book, code, "write the batch number") : 0;
+	total.batch++;
+	book_total_write(&total, record);
+	code = store_put(book->txn, (struct store_bytes){ TOTAL_KEY, 1 },
+			 (struct store_bytes){ record, sizeof(record) });
+	return code < 0 ? spoil(book, code, "write its total") : 0;
 }
 
 static int file_book_commit(struct book *base, struct error *error)
@@ -264,12 +295,14 @@ static int file_book_commit(struct book *base, struct error *error)
 	struct file_book *book = file_book_of(base);
 	int code = book->spoiled;
 
-	if (code == 0 && book->txn != NULL && write_batch_number(book) == 0) {
+	if (code == 0 && book->txn != NULL && write_total(book) == 0) {
 		code = store_commit(&book->txn, &book->why);
 		if (code < 0 && was_committed(book))
 			code = 0;
-		if (code == 0)
-			book->batch++;
+		if (code == 0) {
+			book->total.batch++;
+			book->on_disk = book->total;
+		}
 	} else if (code == 0) {
 		code = book->spoiled;
 	}
@@ -337,6 +370,24 @@ static int lock_directory(struct file_book *book, const char *path, struct error
 	return POOL_E_SYSTEM;
 }
 
+/* Opens the file and reads it. */
+static int read_book(struct file_book *book, struct error *error)
+{
+	const struct store_options options = options_of(book);
+	int code = book->trusted ? 0 : book_file_check(&options, error);
+
+	if (code == 0)
+		code = open_store(book, error);
+	if (code == 0)
+		code = load(book, true, &book->on_disk, error);
+	if (code < 0)
+		return code;
+	book->total = book->on_disk;
+	/* What has been read is in memory, and need not be there a second time as the file's pages. */
+	store_close(&book->store);
+	return open_store(book, error);
+}
+
 int file_book_open(const struct book_options *options, struct book **ret, struct error *error)
 {
 	struct file_book *book = calloc(1, sizeof(*book));
@@ -346,11 +397,13 @@ int file_book_open(const struct book_options *options, struct book **ret, struct
 	if (book == NULL)
 		return POOL_E_NO_MEMORY;
 	book->memory.base.engine = &file_engine;
+	book->memory.add = add_record;
 	book->memory.write = write_record;
 	book->memory.erase = erase_record;
 	book->directory = -1;
 	book->map_bytes = options->map_bytes > 0 ? options->map_bytes : MAP_BYTES;
 	book->unsynced = options->unsynced;
+	book->trusted = options->trusted;
 	code = memory_book_init(&book->memory, options);
 	if (asprintf(&book->path, "%s/" BOOK_FILE, options->state_dir) < 0) {
 		book->path = NULL;
@@ -359,9 +412,7 @@ int file_book_open(const struct book_options *options, struct book **ret, struct
 	if (code == 0)
 		code = lock_directory(book, options->state_dir, error);
 	if (code == 0)
-		code = open_store(book, error);
-	if (code == 0)
-		code = load(book, true, &book->batch, error);
+		code = read_book(book, error);
 	if (code < 0) {
 		file_book_close(&book->memory.base);
 		return code;

@@ -29,6 +29,7 @@ struct lease {
 	struct client *client;
 	struct space *space;
 	uint64_t serial; /* its key on disk; 0: not there */
+	uint64_t sum;    /* of its record there */
 	size_t place;    /* in the heap by end */
 	uint32_t hash;
 	uint32_t touched_sec;

@@ -155,6 +155,7 @@ void memory_book_take_back(struct memory_book *book)
 			lease->times = change->times;
 			lease->touched_sec = change->touched_sec;
 			lease->state = change->state;
+			lease->sum = change->sum;
 			memory_book_link(book, lease, &client, true);
 			break;
 		}
@@ -168,11 +169,6 @@ void memory_book_forget_changes(struct memory_book *book)
 			free(book->changes[i].lease);
 	}
 	book->n_changes = 0;
-}
-
-static int write(struct memory_book *book, const struct lease *lease)
-{
-	return book->write != NULL ? book->write(book, lease) : 0;
 }
 
 static struct change *note(struct memory_book *book, enum change_kind kind, struct lease *lease)
@@ -191,14 +187,14 @@ int memory_book_added(struct memory_book *book, struct lease *lease)
 	if (lease->state == BOOK_OFFERED)
 		return 0;
 	lease->serial = ++book->last_serial;
-	return write(book, lease);
+	return book->add != NULL ? book->add(book, lease) : 0;
 }
 
 int memory_book_removed(struct memory_book *book, struct lease *lease,
 			const struct madcap_address *client)
 {
 	note(book, CHANGE_REMOVED, lease)->client = *client;
-	return lease->serial == 0 || book->erase == NULL ? 0 : book->erase(book, lease->serial);
+	return lease->serial == 0 || book->erase == NULL ? 0 : book->erase(book, lease);
 }
 
 int memory_book_edited(struct memory_book *book, struct lease *lease, const struct change *old)
@@ -208,7 +204,8 @@ int memory_book_edited(struct memory_book *book, struct lease *lease, const stru
 	change->times = old->times;
 	change->touched_sec = old->touched_sec;
 	change->state = old->state;
-	return lease->serial == 0 ? 0 : write(book, lease);
+	change->sum = lease->sum;
+	return lease->serial == 0 || book->write == NULL ? 0 : book->write(book, lease);
 }
 
 /* ---- looking --------------------------------------------------------------------------------- */

@@ -22,13 +22,15 @@ struct change {
 	struct booker times;          /* edited: as it was */
 	uint32_t touched_sec;
 	uint8_t state;
+	uint64_t sum; /* edited: as it was, lease.sum */
 };
 
 struct memory_book {
 	struct book base;
 	/* NULL: the engine looks at `changes`. 0 or POOL_E_STORE, which spoils the batch. */
-	int (*write)(struct memory_book *book, const struct lease *lease);
-	int (*erase)(struct memory_book *book, uint64_t serial);
+	int (*add)(struct memory_book *book, struct lease *lease);
+	int (*write)(struct memory_book *book, struct lease *lease);
+	int (*erase)(struct memory_book *book, const struct lease *lease);
 	bool in_batch;
 	struct lease_index index;
 	struct slab runs;

@@ -272,6 +272,13 @@ void madcap_grant_done(struct madcap_grant *grant);
 /* madcap_error_name(), or for other numbers "experimental error", "unknown error". */
 const char *madcap_client_error_name(uint16_t error);
 
+/*
+ * Why an operation failed, as one line: the refusal, or who has not answered, with `errnum` as the
+ * reason where sending failed (0: it did not). Returns buf.
+ */
+#define MADCAP_FAILURE_TEXT_SIZE 400
+char *madcap_client_failure(const struct madcap_client *client, int errnum, char *buf, size_t size);
+
 /* The whole refusal as one line: name, blamed option, the server's time. Returns buf. */
 #define MADCAP_REFUSAL_TEXT_SIZE 256
 char *madcap_refusal_text(const struct madcap_refusal *refusal, char *buf, size_t size);

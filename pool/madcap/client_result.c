@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "endpoint.h"
 #include "parse.h"
 
 #define EXPERIMENTAL_FIRST 1024
@@ -145,5 +146,51 @@ char *madcap_refusal_text(const struct madcap_refusal *refusal, char *buf, size_
 	else
 		snprintf(buf, size, "%s %u", madcap_client_error_name(refusal->error),
 			 refusal->error);
+	return buf;
+}
+
+static void describe_silence(const struct madcap_client *client, const char *reason, char *buf,
+			     size_t size)
+{
+	const struct madcap_servers *servers = &client->servers;
+	const char *open = reason != NULL ? " (" : "", *close = reason != NULL ? ")" : "";
+	char server[MADCAP_ENDPOINT_TEXT];
+
+	if (reason == NULL)
+		reason = "";
+	if (servers->n == 1)
+		snprintf(buf, size, "no answer from %s%s%s%s",
+			 madcap_endpoint_format(&servers->server[0], server), open, reason, close);
+	else if (servers->n > 1)
+		snprintf(buf, size, "no answer from any of the servers");
+	else
+		snprintf(buf, size, "no server has answered at group %s%s%s%s",
+			 madcap_endpoint_format(&servers->group, server), open, reason, close);
+}
+
+char *madcap_client_failure(const struct madcap_client *client, int errnum, char *buf, size_t size)
+{
+	char server[MADCAP_ENDPOINT_TEXT], text[MADCAP_REFUSAL_TEXT_SIZE];
+
+	switch (client->code) {
+	case MADCAP_CLIENT_E_REFUSED:
+		snprintf(buf, size, "%s refuses: %s",
+			 madcap_endpoint_format(&client->refusal.server, server),
+			 madcap_refusal_text(&client->refusal, text, sizeof(text)));
+		break;
+	case MADCAP_CLIENT_E_TIMED_OUT:
+		describe_silence(client, errnum != 0 ? strerror(errnum) : NULL, buf, size);
+		break;
+	case MADCAP_CLIENT_E_PENDING:
+		snprintf(buf, size, "%s has not decided in time",
+			 madcap_endpoint_format(&client->peer, server));
+		break;
+	case MADCAP_CLIENT_E_NO_MEMORY:
+		snprintf(buf, size, "out of memory");
+		break;
+	default:
+		snprintf(buf, size, "the request can never be right");
+		break;
+	}
 	return buf;
 }

@@ -180,6 +180,34 @@ static void copy_ranges(struct madcap_lease *lease, const struct madcap_grant *g
 	}
 }
 
+/*
+ * Who was sent a REQUEST and did not answer may have granted it all the same. Nothing that we keep
+ * may have this identifier at those servers.
+ */
+static void release_at_silent(struct madcap *m, const struct madcap_query *query)
+{
+	struct madcap_endpoint silent[MADCAP_CLIENT_SERVERS_MAX];
+	size_t n = madcap_client_n_silent(&m->client);
+
+	for (size_t i = 0; i < n; i++)
+		silent[i] = *madcap_client_silent(&m->client, i);
+	for (size_t i = 0; i < n; i++)
+		release_unheard(m, query, &silent[i]);
+}
+
+/* After a success the identifier is the lease's. Where servers share their leases (2.13.1), the one
+ * that a silent server may have is the very same. */
+static void release_doubles(struct madcap *m, const struct madcap_query *query)
+{
+	struct madcap_grant grant;
+
+	if (madcap_client_n_silent(&m->client) == 0 || madcap_client_grant(&m->client, &grant) != 0)
+		return;
+	if (!grant.mobile)
+		release_at_silent(m, query);
+	madcap_grant_done(&grant);
+}
+
 static int take_grant(struct madcap *m, const struct madcap_client_id *id, int ttl,
 		      struct madcap_lease **ret)
 {
@@ -232,10 +260,10 @@ static int try_once(struct madcap *m, struct madcap_query *query,
 		code = exchange(m, query, servers);
 	if (code == MADCAP_E_PENDING) {
 		withdraw(m, query);
-	} else if (code == MADCAP_E_TIMED_OUT && servers->n == 1) {
-		release_unheard(m, query, &servers->server[0]);
-		if (m->n_unheard < MADCAP_CLIENT_SERVERS_MAX)
+	} else if (code != 0) {
+		if (code == MADCAP_E_TIMED_OUT && m->n_unheard < MADCAP_CLIENT_SERVERS_MAX)
 			m->unheard[m->n_unheard++] = query->id;
+		release_at_silent(m, query);
 	}
 	return code;
 }
@@ -307,52 +335,6 @@ static void release_elsewhere(struct madcap *m, const struct madcap_query *asked
 
 /* ---- where to ask ---------------------------------------------------------------------------- */
 
-/* A scope's last address from the servers of the default group; a third of the time at most. */
-static bool learn_last(struct madcap *m, const struct madcap_query *query,
-		       struct madcap_servers *servers, struct madcap_address *ret_last)
-{
-	struct madcap_query ask = { .operation = MADCAP_GET_SCOPES, .family = query->family };
-	struct madcap_servers local = *servers;
-	struct madcap_scopes *scopes = NULL;
-	int64_t total_ms = servers->total_ms != 0 ? servers->total_ms : MADCAP_CLIENT_TOTAL_MS;
-	bool found = false;
-
-	local.total_ms = total_ms / 3;
-	servers->total_ms = total_ms - local.total_ms;
-	if (make_id(m, &ask) != 0 || exchange(m, &ask, &local) != 0 ||
-	    scopes_from_answers(m, &scopes) != 0)
-		return false;
-	for (size_t i = 0; i < scopes->n && !found; i++)
-		if (madcap_address_equal(&scopes->scopes[i].first, &query->scope)) {
-			*ret_last = scopes->scopes[i].last;
-			found = true;
-		}
-	madcap_scopes_free(&scopes);
-	return found;
-}
-
-/* Discovery: the scope's own server group, where that can be known, else the local one (2.10). */
-static void find_group(struct madcap *m, const struct madcap_wish *wish,
-		       const struct madcap_query *query, struct madcap_servers *servers)
-{
-	struct madcap_address last, group;
-
-	servers->group = m->group;
-	if (servers->group.address.family != 0)
-		return;
-	servers->group.address = madcap_local_group(query->family);
-	servers->group.port = MADCAP_PORT;
-	if (!madcap_client_is_group(&query->scope))
-		return; /* the global scope's group is not for us (2.11) */
-	if (wish->scope != NULL)
-		last = wish->scope->last;
-	else if (!well_known_last(&query->scope, &last) && !learn_last(m, query, servers, &last))
-		return;
-	group = madcap_server_group(&last);
-	if (madcap_client_is_group(&group))
-		servers->group.address = group;
-}
-
 static int request(struct madcap *m, const struct madcap_wish *wish, struct madcap_query *query)
 {
 	struct madcap_servers servers = { .total_ms = m->timeout_ms, .tries = m->tries };
@@ -368,7 +350,9 @@ static int request(struct madcap *m, const struct madcap_wish *wish, struct madc
 	}
 	if (servers.n > 0)
 		return ask_in_order(m, query, &servers);
-	find_group(m, wish, query, &servers);
+	server_group(m, query->family, &servers);
+	/* To learn whether servers share their leases: release_doubles(). */
+	query->requested[query->n_requested++] = MADCAP_FEATURE_SERVER_MOBILITY;
 	return try_once(m, query, &servers);
 }
 
@@ -393,8 +377,10 @@ int madcap_request(struct madcap *m, const struct madcap_wish *wish, struct madc
 	}
 	m->n_unheard = 0;
 	code = request(m, wish, &query);
-	if (code == 0)
+	if (code == 0) {
 		code = take_grant(m, &query.id, ttl, ret);
+		release_doubles(m, &query);
+	}
 	if (code == 0)
 		release_elsewhere(m, &query, *ret);
 	return code;

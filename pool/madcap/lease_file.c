@@ -283,7 +283,8 @@ int lease_parse(const char *text, size_t size, struct madcap_lease **ret, struct
 	int code;
 
 	if (object == NULL) {
-		if (json_error_code(&problem) == json_error_out_of_memory) {
+		/* No line: it had not even the memory to begin. */
+		if (json_error_code(&problem) == json_error_out_of_memory || problem.line < 0) {
 			error_set(error, "out of memory");
 			return LEASE_FILE_E_NO_MEMORY;
 		}
@@ -306,6 +307,22 @@ static json_t *addresses_json(const struct madcap_lease *lease)
 			return NULL;
 		}
 	return array;
+}
+
+/* json_dumps() would leave out a member's name for which there is no memory, and say nothing. */
+static char *print_object(const json_t *object)
+{
+	size_t size = json_dumpb(object, NULL, 0, JSON_INDENT(2));
+	char *text = size > 0 ? malloc(size + 1) : NULL;
+
+	if (text == NULL)
+		return NULL;
+	if (json_dumpb(object, text, size, JSON_INDENT(2)) != size) {
+		free(text);
+		return NULL;
+	}
+	text[size] = '\0';
+	return text;
 }
 
 char *lease_print(const struct madcap_lease *lease)
@@ -331,7 +348,7 @@ char *lease_print(const struct madcap_lease *lease)
 	if (lease->mobile)
 		bad |= json_object_set_new(object, "mobile", json_true());
 	if (bad == 0)
-		text = json_dumps(object, JSON_INDENT(2));
+		text = print_object(object);
 	json_decref(object);
 	return text;
 }
@@ -415,31 +432,39 @@ static bool write_all(int fd, const char *text, size_t size)
 	return true;
 }
 
-/* A rename is only safe from a power cut when the directory is on disk as well. */
-static bool sync_directory(const char *path)
+/*
+ * A rename is safe from a power cut when the directory is on disk as well. Where that cannot be had
+ * (a directory that we may not read, a file system that does not sync them) the file is there and
+ * true all the same, so it is no failure: the old one is gone, and the lease would be given back.
+ */
+static void sync_directory(const char *path)
 {
 	char *copy = strdup(path);
 	int fd = copy == NULL ? -1 : open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	bool good = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL);
 
-	if (fd >= 0)
+	if (fd >= 0) {
+		(void)fsync(fd);
 		close(fd);
+	}
 	free(copy);
-	return good;
 }
 
 static bool replace(const char *path, const char *temporary, const char *text)
 {
-	int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	bool good;
+	int fd;
 
+	unlink(temporary); /* of one who had our number and was killed in here */
+	fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return false;
 	good = write_all(fd, text, strlen(text)) && write_all(fd, "\n", 1) && fsync(fd) == 0;
 	if (close(fd) != 0)
 		good = false;
-	if (good && rename(temporary, path) == 0)
-		return sync_directory(path);
+	if (good && rename(temporary, path) == 0) {
+		sync_directory(path);
+		return true;
+	}
 	fd = errno;
 	unlink(temporary);
 	errno = fd;

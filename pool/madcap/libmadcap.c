@@ -88,6 +88,17 @@ const char *madcap_refusal_name(uint16_t code)
 	return madcap_client_error_name(code);
 }
 
+/* ---- where to ask ---------------------------------------------------------------------------- */
+
+void server_group(const struct madcap *m, uint16_t family, struct madcap_servers *servers)
+{
+	servers->group = m->group;
+	if (servers->group.address.family != 0)
+		return;
+	servers->group.address = madcap_local_group(family);
+	servers->group.port = MADCAP_PORT;
+}
+
 /* ---- clocks and chance ----------------------------------------------------------------------- */
 
 int64_t wall_clock(void)

@@ -82,6 +82,10 @@ int64_t wall_clock(void);
 /* Fills `size` octets; false if the system has none. */
 bool random_bytes(void *buf, size_t size);
 
+/* Where servers are looked for: the configured group, or the Local Scope's, whatever the scope of a
+ * request is (RFC 2730, 2.10 and 2.11). */
+void server_group(const struct madcap *m, uint16_t family, struct madcap_servers *servers);
+
 /* ---- exchange.c: one operation with servers, blocking ---------------------------------------- */
 
 /* 0, E_TIMED_OUT, E_REFUSED, E_PENDING, E_ARGUMENT, E_SYSTEM, E_NO_MEMORY; m->client has the rest. */
@@ -108,8 +112,5 @@ void scope_add_name(struct madcap_scope *scope, const struct madcap_scope_name *
 int local_scopes(struct madcap *m, struct madcap_scopes **ret);
 int local_request(struct madcap *m, const struct madcap_query *query, int ttl,
 		  struct madcap_lease **ret);
-
-/* The last address of a scope that RFC 2365 or RFC 4291 defines; false for others. */
-bool well_known_last(const struct madcap_address *first, struct madcap_address *ret_last);
 
 #endif

@@ -48,21 +48,6 @@ static const struct local_scope *find(const struct madcap_address *first)
 	return NULL;
 }
 
-bool well_known_last(const struct madcap_address *first, struct madcap_address *ret_last)
-{
-	const struct local_scope *scope = find(first);
-	static const uint8_t zero[14];
-
-	if (scope != NULL)
-		return madcap_address_parse(scope->last, ret_last);
-	/* The scope of an IPv6 group is in its first two octets, and ends with them. */
-	if (first->family != MADCAP_IPV6 || memcmp(first->bytes + 2, zero, sizeof(zero)) != 0)
-		return false;
-	*ret_last = *first;
-	memset(ret_last->bytes + 2, 0xff, sizeof(zero));
-	return true;
-}
-
 /* ---- scopes ---------------------------------------------------------------------------------- */
 
 static bool fill_scope(struct madcap_scope *scope, const struct local_scope *from)

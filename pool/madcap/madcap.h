@@ -118,8 +118,7 @@ void madcap_free(struct madcap **m);
  *                        any, servers are found by multicast. At most 16.
  * madcap_set_interface   The interface for multicast, by name; NULL: the system's choice.
  * madcap_set_group       The server group that multicasts go to, "ADDRESS" or "ADDRESS:PORT". NULL,
- *                        the default: that of IPv4 Local Scope or IPv6's SCOP 3, and for requests
- *                        that of the scope itself.
+ *                        the default: that of IPv4 Local Scope or IPv6's SCOP 3.
  * madcap_set_family      AF_INET (the default) or AF_INET6: which servers are found by multicast,
  *                        and of which family the scopes are that madcap_scopes_get asks for.
  * madcap_set_language    RFC 1766 tag: one name for each scope, in that language if there is one.
@@ -274,8 +273,8 @@ int madcap_lease_to_json(const struct madcap_lease *lease, char **ret);
 
 /*
  * The same from and to a file. It is written beside its place, synced and renamed, with mode 0600,
- * so that there is the old one or the new one whatever happens. Errors: E_POINTER, E_SYSTEM,
- * E_DAMAGED, E_NO_MEMORY.
+ * so that there is the old one or the new one whatever happens. That its directory cannot be synced
+ * is no error: the file is there. Errors: E_POINTER, E_SYSTEM, E_DAMAGED, E_NO_MEMORY.
  */
 int madcap_lease_load(struct madcap *m, const char *path, struct madcap_lease **ret);
 int madcap_lease_save(struct madcap *m, const struct madcap_lease *lease, const char *path);

@@ -108,8 +108,15 @@ static int serve(struct madcapd *daemon)
 {
 	struct error error = { 0 };
 	int signal_fd = open_signals();
-	int code = madcapd_start(daemon, &error);
+	int code;
 
+	/* Blocked, and nowhere to be read: it could not be told to end. */
+	if (signal_fd < 0) {
+		madcapd_say("signalfd: %s", strerror(errno));
+		server_config_free(&daemon->config);
+		return EXIT_FAILED;
+	}
+	code = madcapd_start(daemon, &error);
 	if (code < 0) {
 		madcapd_say("%s", error.text[0] != '\0' ? error.text : pool_strerror(code));
 	} else {
@@ -214,6 +221,8 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		return wrong_usage("it takes no arguments");
 	daemon = calloc(1, sizeof(*daemon));
+	if (daemon == NULL)
+		madcapd_say("out of memory");
 	if (daemon == NULL || load(path, &daemon->config) < 0) {
 		free(daemon);
 		return EXIT_FAILED;

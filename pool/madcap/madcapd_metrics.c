@@ -70,6 +70,9 @@ static void write_messages(struct writer *writer, const struct madcap_counters *
 	single(writer, "retransmissions_total", "Messages answered as before.",
 	       counters->retransmissions);
 	single(writer, "ignored_total", "Messages that got no answer.", counters->ignored);
+	single(writer, "getinfo_limited_total",
+	       "Long answers not given, as their address has had too many.",
+	       counters->getinfo_limited);
 	single(writer, "cache_evictions_total", "Answers forgotten early, for lack of room.",
 	       counters->cache_evictions);
 }

@@ -140,9 +140,9 @@ int scopes_from_answers(struct madcap *m, struct madcap_scopes **ret)
 static int ask(struct madcap *m)
 {
 	struct madcap_query query = { .operation = MADCAP_GET_SCOPES, .family = m->family };
-	struct madcap_servers servers = {
-		.n = m->n_servers, .group = m->group, .total_ms = m->timeout_ms, .tries = m->tries
-	};
+	struct madcap_servers servers = { .n = m->n_servers,
+					  .total_ms = m->timeout_ms,
+					  .tries = m->tries };
 	uint8_t random[16];
 
 	if (!random_bytes(random, sizeof(random)))
@@ -150,10 +150,7 @@ static int ask(struct madcap *m)
 	madcap_client_id_make(&query.id, random);
 	memcpy(query.language, m->language, sizeof(query.language));
 	memcpy(servers.server, m->servers, sizeof(servers.server));
-	if (servers.group.address.family == 0) {
-		servers.group.address = madcap_local_group(m->family);
-		servers.group.port = MADCAP_PORT;
-	}
+	server_group(m, m->family, &servers);
 	return exchange(m, &query, &servers);
 }
 

@@ -133,13 +133,15 @@ static bool answer_from_cache(struct exchange *exchange)
 {
 	const struct cache_key key = { exchange->in.xid, exchange->in.type, exchange->in.lease_id };
 	struct madcap_server *server = exchange->server;
-	struct madcap_bytes cached;
+	struct cache_hit hit;
 
-	if (!server_cache_find(&server->cache, &key, server->clock.mono_ms, &cached))
+	if (!server_cache_find(&server->cache, &key, server->clock.mono_ms, &hit))
 		return false;
-	memcpy(exchange->answer->data, cached.data, cached.size);
-	exchange->answer->size = cached.size;
-	answer_depends(exchange);
+	memcpy(exchange->answer->data, hit.answer.data, hit.answer.size);
+	exchange->answer->size = hit.answer.size;
+	/* Else it is on disk; but what others who share the book have done may forbid it. */
+	if (hit.is_new || book_is_shared(server->book))
+		answer_depends(exchange);
 	exchange->answer->note = "a retransmission";
 	server->counters.retransmissions++;
 	return true;
@@ -311,7 +313,8 @@ int madcap_server_new(struct book *book, const struct madcap_server_config *conf
 	/* Twice: a batch that fails gets back what it ended. */
 	server->ring = 2 * server->max_offers;
 	server->offers = calloc(server->ring, sizeof(server->offers[0]));
-	if (server->offers != NULL && server_cache_init(&server->cache, entries, config->seed) == 0)
+	if (server->offers != NULL && server_rate_init(&server->getinfo_rate, config->seed) == 0 &&
+	    server_cache_init(&server->cache, entries, config->seed) == 0)
 		code = server_scopes_set(server, config, error);
 	if (code < 0) {
 		madcap_server_free(&server);
@@ -335,6 +338,7 @@ void madcap_server_free(struct madcap_server **server)
 	server_scopes_done(*server);
 	if ((*server)->cache.entries != NULL)
 		server_cache_done(&(*server)->cache);
+	server_rate_done(&(*server)->getinfo_rate);
 	free((*server)->offers);
 	free(*server);
 	*server = NULL;

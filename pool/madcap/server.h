@@ -77,6 +77,7 @@ struct madcap_server_config {
 	uint32_t max_addresses_per_request; /* 0: 256 */
 	uint32_t max_addresses_per_client;  /* 0: no limit */
 	uint32_t retry_after_above;         /* 0: never */
+	uint32_t getinfo_rate;              /* long answers a second to an address; 0: no limit */
 	uint32_t cache_entries;             /* 0: 65536 */
 	uint32_t max_offers;                /* 0: 4096 */
 	uint32_t max_pending;               /* 0: 1024 */
@@ -117,6 +118,8 @@ struct madcap_counters {
 	uint64_t expired; /* leases and offers */
 	uint64_t failed_batches;
 	uint64_t cache_evictions; /* for lack of room */
+	uint64_t
+		getinfo_limited; /* of those ignored: long answers that an address had too many of */
 };
 
 struct madcap_server;

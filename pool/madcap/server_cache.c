@@ -45,8 +45,16 @@ static uint32_t *bucket_of(const struct server_cache *cache, uint64_t hash)
 	return &cache->buckets[hash & (cache->n_buckets - 1)];
 }
 
+/* How many entries are younger. */
+static size_t age_of(const struct server_cache *cache, size_t place)
+{
+	size_t from_oldest = (place + cache->size - cache->first) % cache->size;
+
+	return cache->n - 1 - from_oldest;
+}
+
 bool server_cache_find(const struct server_cache *cache, const struct cache_key *key,
-		       int64_t now_ms, struct madcap_bytes *ret)
+		       int64_t now_ms, struct cache_hit *ret)
 {
 	uint64_t hash = hash_of(cache, key);
 	uint32_t place = *bucket_of(cache, hash);
@@ -57,8 +65,9 @@ bool server_cache_find(const struct server_cache *cache, const struct cache_key 
 		if (entry->hash == hash && entry->xid == key->xid && entry->type == key->type &&
 		    entry->id_size == key->id.size && entry->until_ms > now_ms &&
 		    memcmp(entry->bytes, key->id.data, key->id.size) == 0) {
-			*ret = (struct madcap_bytes){ entry->bytes + entry->id_size,
-						      entry->answer_size };
+			ret->answer = (struct madcap_bytes){ entry->bytes + entry->id_size,
+							     entry->answer_size };
+			ret->is_new = age_of(cache, place - 1) < cache->n_new;
 			return true;
 		}
 		place = entry->next;

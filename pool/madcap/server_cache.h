@@ -46,9 +46,15 @@ struct cache_key {
 int server_cache_init(struct server_cache *cache, size_t size, uint64_t seed); /* 0 or -1 */
 void server_cache_done(struct server_cache *cache);
 
-/* The answer to this request, a view until the next change; false if there is none. */
+/* An answer that was found: a view until the next change. */
+struct cache_hit {
+	struct madcap_bytes answer;
+	bool is_new; /* added since the last commit */
+};
+
+/* The answer to this request; false if there is none. */
 bool server_cache_find(const struct server_cache *cache, const struct cache_key *key,
-		       int64_t now_ms, struct madcap_bytes *ret);
+		       int64_t now_ms, struct cache_hit *ret);
 
 /* Keeps a copy until then; without memory it is not kept. */
 void server_cache_add(struct server_cache *cache, const struct cache_key *key,

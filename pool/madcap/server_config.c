@@ -14,6 +14,8 @@
 #define DEFAULT_STATE_DIR "/var/lib/madcapd"
 #define DEFAULT_LISTEN "0.0.0.0"
 #define LIST_MAX 128
+#define GETINFO_RATE 20
+#define GETINFO_RATE_MAX 1000000 /* the table of rates counts microseconds */
 
 /* ---- values ------------------------------------------------------------------------------ */
 
@@ -305,6 +307,15 @@ static void read_retry_above(struct config_loader *loader, const config_setting_
 			      &draft->config->server.retry_after_above);
 }
 
+static void read_getinfo_rate(struct config_loader *loader, const config_setting_t *setting,
+			      void *object)
+{
+	struct server_draft *draft = object;
+
+	(void)loader_unsigned(loader, setting, GETINFO_RATE_MAX,
+			      &draft->config->server.getinfo_rate);
+}
+
 static void read_only_unicast(struct config_loader *loader, const config_setting_t *setting,
 			      void *object)
 {
@@ -338,6 +349,7 @@ static void read_root(struct config_loader *loader, const config_setting_t *root
 		{ "max_addresses_per_request", read_per_request },
 		{ "max_addresses_per_client", read_per_client },
 		{ "retry_after_above", read_retry_above },
+		{ "getinfo_rate", read_getinfo_rate },
 		{ "only_unicast", read_only_unicast },
 	};
 	struct server_draft *draft = object;
@@ -370,6 +382,7 @@ static struct server_config *new_config(struct config_loader *loader, const char
 		.offer_hold_sec = MADCAP_OFFER_HOLD_SEC,
 		.max_addresses_per_request = 256,
 		.max_addresses_per_client = 1024,
+		.getinfo_rate = GETINFO_RATE,
 	};
 	config->database_timeout_sec = 2;
 	loader_copy(loader, path, &config->path);

@@ -9,6 +9,7 @@
 #include "message.h"
 #include "server.h"
 #include "server_cache.h"
+#include "server_rate.h"
 
 /* What was offered, in the order of the offers' ends. */
 struct offer {
@@ -33,6 +34,7 @@ struct madcap_server {
 	uint8_t *nests; /* [inner * n_scopes + outer] */
 	struct madcap_clock clock;
 	struct server_cache cache;
+	struct server_rate getinfo_rate;
 	struct offer *offers; /* a ring */
 	size_t max_offers;
 	size_t first_offer;
@@ -123,8 +125,12 @@ uint16_t server_blame(const struct exchange *exchange, enum book_lack lack);
 /* ---- server_offer.c -------------------------------------------------------------------------- */
 
 void server_offer_note(struct madcap_server *server, const struct book_lease *lease);
-void server_offers_make_room(struct madcap_server *server, const struct madcap_address *scope,
+/* Whether n more addresses of the scope may be held. */
+bool server_offers_have_room(struct madcap_server *server, const struct madcap_address *scope,
 			     uint32_t n);
+
+/* An OFFER of what may still be there when the client asks for it, or silence. */
+void server_offer_unheld(struct exchange *exchange, const struct book_wish *wish);
 
 /* After a batch: what it ended stays so, or is held again as the book has it. */
 void server_offers_commit(struct madcap_server *server);

@@ -55,27 +55,54 @@ static bool find_scope(struct exchange *exchange)
 
 /* ---- DISCOVER -------------------------------------------------------------------------------- */
 
-void server_discover(struct exchange *exchange)
+/* What is known of the identifier already; true if there is nothing more to do. */
+static bool discover_again(struct exchange *exchange)
+{
+	struct book_lease lease;
+
+	if (!find_lease(exchange, &lease) || lease.state == BOOK_OFFERED)
+		return false;
+	/* Its client missed the ACK: what it has is what it will get again. */
+	if (lease.state == BOOK_ACTIVE && madcap_address_equal(&lease.scope, &exchange->in.scope))
+		answer_lease(exchange, MADCAP_OFFER, &lease);
+	else
+		answer_ignore(exchange, "the lease identifier is in use");
+	return true;
+}
+
+static void offer(struct exchange *exchange, const struct book_wish *wish)
 {
 	struct madcap_server *server = exchange->server;
-	uint32_t above = server->config->retry_after_above;
 	enum book_lack lack = BOOK_LACK_ADDRESSES;
 	struct book_lease lease;
-	struct book_wish wish;
-	uint16_t option;
 	int code;
 
-	if (!find_scope(exchange))
-		return;
-	if (find_lease(exchange, &lease) && lease.state != BOOK_OFFERED) {
-		/* Its client missed the ACK: what it has is what it will get again. */
-		if (lease.state == BOOK_ACTIVE &&
-		    madcap_address_equal(&lease.scope, &exchange->in.scope))
+	if (!server_offers_have_room(server, &wish->scope, wish->count)) {
+		/* What is held for it stays so. */
+		if (find_lease(exchange, &lease) &&
+		    madcap_address_equal(&lease.scope, &wish->scope))
 			answer_lease(exchange, MADCAP_OFFER, &lease);
 		else
-			answer_ignore(exchange, "the lease identifier is in use");
+			server_offer_unheld(exchange, wish);
 		return;
 	}
+	code = book_grant(server->book, wish, &lease, &lack);
+	if (code < 0) {
+		failed(exchange, code, lack);
+		return;
+	}
+	answer_lease(exchange, MADCAP_OFFER, &lease);
+	server_offer_note(server, &lease);
+}
+
+void server_discover(struct exchange *exchange)
+{
+	uint32_t above = exchange->server->config->retry_after_above;
+	struct book_wish wish;
+	uint16_t option;
+
+	if (!find_scope(exchange) || discover_again(exchange))
+		return;
 	if (server_make_wish(exchange, &wish, &option) < 0) {
 		answer_ignore(exchange, "limits or times exclude it");
 		return;
@@ -89,14 +116,7 @@ void server_discover(struct exchange *exchange)
 		wish.count = (uint16_t)above;
 	}
 	wish.state = BOOK_OFFERED;
-	server_offers_make_room(server, &wish.scope, wish.count);
-	code = book_grant(server->book, &wish, &lease, &lack);
-	if (code < 0) {
-		failed(exchange, code, lack);
-		return;
-	}
-	answer_lease(exchange, MADCAP_OFFER, &lease);
-	server_offer_note(server, &lease);
+	offer(exchange, &wish);
 }
 
 /* ---- REQUEST --------------------------------------------------------------------------------- */
@@ -164,9 +184,32 @@ static void grant(struct exchange *exchange, const struct book_wish *wish)
 }
 
 /*
- * A new lease, unless that many addresses need the operator's consent. That was given to so many as
- * were asked for at the time (2.13.2: the client asks again with the same options).
+ * The operator's consent was given to so many addresses for so long as were asked for at the time
+ * (2.13.2: the client asks again with the same options). False, and the answer is on its way, if the
+ * wish is for more.
  */
+static bool keep_to_consent(struct exchange *exchange, const struct book_lease *approved,
+			    struct book_wish *wish)
+{
+	bool for_so_long = wish->lease_sec <= approved->wanted_lease ||
+			   !madcap_message_has(&exchange->in, MADCAP_OPT_MIN_LEASE_TIME) ||
+			   wish->lease_min_sec <= approved->wanted_lease;
+
+	if (wish->count_min > approved->wanted || !for_so_long) {
+		not_completed(exchange, for_so_long ? MADCAP_OPT_COUNT : MADCAP_OPT_MIN_LEASE_TIME,
+			      "more than the operator said yes to");
+		return false;
+	}
+	if (wish->count > approved->wanted)
+		wish->count = approved->wanted;
+	if (wish->lease_sec > approved->wanted_lease)
+		wish->lease_sec = approved->wanted_lease;
+	if (wish->lease_min_sec > wish->lease_sec)
+		wish->lease_min_sec = wish->lease_sec;
+	return true;
+}
+
+/* A new lease, unless that many addresses need the operator's consent. */
 static void allocate(struct exchange *exchange, const struct book_lease *approved)
 {
 	uint32_t above = exchange->server->config->retry_after_above;
@@ -177,12 +220,8 @@ static void allocate(struct exchange *exchange, const struct book_lease *approve
 		not_completed(exchange, option, "limits or times exclude it");
 		return;
 	}
-	if (approved != NULL && wish.count_min > approved->wanted) {
-		not_completed(exchange, MADCAP_OPT_COUNT, "more than the operator said yes to");
+	if (approved != NULL && !keep_to_consent(exchange, approved, &wish))
 		return;
-	}
-	if (approved != NULL && wish.count > approved->wanted)
-		wish.count = approved->wanted;
 	if (approved != NULL || above == 0 || wish.count <= above) {
 		grant(exchange, &wish);
 		return;

@@ -188,12 +188,14 @@ static int keep(void *context, const struct pool_record *record)
 		.expires_sec = record->expires_sec,
 		.seen_ms = record->seen_ms,
 		.id = record->id,
+		.group_be = record->group_be,
 		.text = list->text_len,
 	};
 	keep_text(list, record->pool);
 	keep_text(list, record->user);
 	keep_text(list, record->port);
 	keep_text(list, record->module);
+	keep_text(list, record->server);
 	return 0;
 }
 
@@ -219,12 +221,14 @@ struct pool_record kept_record(const struct kept_list *list, size_t i)
 		.pid = kept->pid,
 		.seen_ms = kept->seen_ms,
 		.id = kept->id,
+		.group_be = kept->group_be,
 	};
 
 	record.pool = list->text + kept->text;
 	record.user = record.pool + strlen(record.pool) + 1;
 	record.port = record.user + strlen(record.user) + 1;
 	record.module = record.port + strlen(record.port) + 1;
+	record.server = record.module + strlen(record.module) + 1;
 	return record;
 }
 

@@ -140,7 +140,8 @@ struct kept {
 	int64_t expires_sec;
 	int64_t seen_ms;
 	uint64_t id;
-	size_t text; /* where its four strings start in the list's text, one behind the other */
+	uint32_t group_be;
+	size_t text; /* where its five strings start in the list's text, one behind the other */
 };
 
 struct kept_list {
@@ -237,7 +238,7 @@ const char *plural_s(uint64_t n);
 
 /* ---- tables --------------------------------------------------------------------------------- */
 
-#define TABLE_COLUMNS 10
+#define TABLE_COLUMNS 12
 
 struct table {
 	const char *title[TABLE_COLUMNS]; /* up to the first NULL */

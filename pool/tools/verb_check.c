@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "madcap/endpoint.h"
 #include "parse.h"
 
 /* What this configuration means for the sessions that are up. */
@@ -81,7 +82,8 @@ static void print_pools(const struct config *config)
 				config_mode_name(pool->mode),
 				size,
 				reserved,
-				config_order_name(pool->order),
+				config_asks_servers(pool) ? "server"
+							  : config_order_name(pool->order),
 				pool->sticky ? "yes" : "no",
 				hold_text(pool->hold_sec, hold, sizeof(hold)),
 				pool->next == CONFIG_NO_POOL ? "-" : config->pools[pool->next].name,
@@ -96,6 +98,39 @@ static void print_pools(const struct config *config)
 			else
 				table_row(&table, stdout, cells);
 		}
+	}
+}
+
+/* Where pools with backend "madcap" lease their addresses. */
+static void print_servers(const struct config *config)
+{
+	char first[IP4_TEXT_SIZE], last[IP4_TEXT_SIZE], lease[32], timeout[32];
+	char server[MADCAP_ENDPOINT_TEXT];
+	bool is_first = true;
+
+	for (size_t i = 0; i < config->n_pools; i++) {
+		const struct config_pool *pool = &config->pools[i];
+		const struct config_madcap *madcap = &pool->madcap;
+
+		if (pool->backend != BACKEND_MADCAP)
+			continue;
+		printf("%s  %s: groups %s-%s, ", is_first ? "\nMADCAP:\n" : "", pool->name,
+		       format_ip4(madcap->scope, first),
+		       format_ip4(madcap->scope + (uint32_t)(pool->ranges.count - 1), last));
+		is_first = false;
+		if (madcap->local_allocation) {
+			printf("drawn on this host, no server is asked\n");
+			continue;
+		}
+		printf("lease %s, timeout %s, ", hold_text(madcap->lease_sec, lease, sizeof(lease)),
+		       hold_text(madcap->timeout_sec, timeout, sizeof(timeout)));
+		if (madcap->n_servers == 0)
+			printf("servers are looked for%s%s",
+			       madcap->interface[0] != '\0' ? " on " : "", madcap->interface);
+		for (size_t j = 0; j < madcap->n_servers; j++)
+			printf("%s%s", j == 0 ? "servers " : ", ",
+			       madcap_endpoint_format(&madcap->servers[j], server));
+		printf("\n");
 	}
 }
 
@@ -154,6 +189,7 @@ static void print_summary(const struct config *config, const struct consequences
 
 	printf("%s: loads\n\n", text_utf8(config->path, true, path, sizeof(path)));
 	print_pools(config);
+	print_servers(config);
 	print_rules(config);
 	print_modules(config);
 	print_consequences(config, live);

@@ -60,6 +60,13 @@ static void print_sentences(const struct config *config, const struct pool_reque
 		printf("Refused: %s\n", text_utf8(explanation->why.text, true, text, sizeof(text)));
 		return;
 	}
+	if (explanation->addr_be == 0) {
+		printf("Gets an address from pool %s if its servers have one for this machine: "
+		       "they "
+		       "are not asked here\n",
+		       explanation->config->name);
+		return;
+	}
 	printf("Gets %s", format_ip4(ntohl(explanation->addr_be), address));
 	if (explanation->config != NULL)
 		printf(" from pool %s", explanation->config->name);
@@ -70,6 +77,7 @@ static json_t *explanation_json(const struct config *config, const struct pool_r
 				const struct pool_explanation *explanation)
 {
 	bool given = explanation->code == 0;
+	bool open = given && explanation->addr_be == 0;
 	json_t *object = json_object();
 	json_t *steps = json_array();
 
@@ -85,9 +93,10 @@ static json_t *explanation_json(const struct config *config, const struct pool_r
 	json_put(object, "rule",
 		 explanation->rule ? rule_json(config, explanation->rule) : json_null());
 	json_put(object, "steps", steps);
-	json_put(object, "result", json_text(given ? "given" : "refused"));
+	json_put(object, "result", json_text(open ? "asked" : given ? "given" : "refused"));
 	json_put(object, "address", json_address(given ? explanation->addr_be : 0));
-	json_put(object, "how", given ? json_text(pool_how_name(explanation->how)) : json_null());
+	json_put(object, "how",
+		 given && !open ? json_text(pool_how_name(explanation->how)) : json_null());
 	json_put(object, "pool",
 		 given && explanation->config ? json_text(explanation->config->name) : json_null());
 	json_put(object, "why", given ? json_null() : json_text(explanation->why.text));
@@ -200,8 +209,9 @@ const struct verb verb_explain = {
 	.brief = "which address a user would get now, and why",
 	.text = "Takes the same decision as for a session, at this moment, and undoes it:\n"
 		"nothing is changed. The exit status is 0 also where the user would be refused;\n"
-		"in JSON, result is \"given\" or \"refused\". Other modules than the built-in\n"
-		"pool are not asked.\n",
+		"in JSON, result is \"given\", \"refused\" or, where MADCAP servers would be\n"
+		"asked, \"asked\". Neither they nor other modules than the built-in pool are\n"
+		"asked here.\n",
 	.options = options,
 	.json = true,
 	.run = run,

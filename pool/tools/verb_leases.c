@@ -8,7 +8,7 @@
 
 struct lease_text {
 	char address[IP4_TEXT_SIZE], pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
-	char since[TIME_TEXT_SIZE], expires[TIME_TEXT_SIZE], pid[24];
+	char since[TIME_TEXT_SIZE], expires[TIME_TEXT_SIZE], pid[24], group[IP4_TEXT_SIZE];
 	const char *cells[TABLE_COLUMNS];
 };
 
@@ -34,17 +34,32 @@ static const char *const *lease_cells(const struct pool_record *record, bool mea
 	text->cells[n++] = time_text(record->since_sec, measure, text->since);
 	text->cells[n++] = time_text(record->expires_sec, measure, text->expires);
 	text->cells[n++] = record->pid > 0 ? text_number((uint64_t)record->pid, text->pid) : "-";
+	text->cells[n++] =
+		record->group_be != 0 ? format_ip4(ntohl(record->group_be), text->group) : "-";
+	text->cells[n++] = record->server[0] != '\0' ? record->server : "-";
 	return text->cells;
+}
+
+/* Most have never heard of servers and groups: columns of dashes are not for them. */
+static bool has_groups(const struct kept_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->records[i].group_be != 0)
+			return true;
+	return false;
 }
 
 static void print_table(const struct kept_list *list)
 {
 	struct table table = {
-		.title = { "ADDRESS", "POOL", "USER", "PORT", "STATE", "SINCE", "EXPIRES", "PID" },
+		.title = { "ADDRESS", "POOL", "USER", "PORT", "STATE", "SINCE", "EXPIRES", "PID",
+			   "GROUP", "SERVER" },
 		.right = { [7] = true },
 	};
 	struct lease_text text;
 
+	if (!has_groups(list))
+		table.title[8] = NULL;
 	table_measure(&table, table.title);
 	for (size_t i = 0; i < list->n; i++) {
 		struct pool_record record = kept_record(list, i);
@@ -76,9 +91,12 @@ static void put_lease(struct line *line, const struct pool_record *record)
 	line_time(line, "since", record->since_sec);
 	line_time(line, "expires", record->expires_sec);
 	line_number(line, "pid", active ? record->pid : 0);
-	/* Only a lease that a server gave has these. */
-	line_member(line, "server", NULL);
-	line_member(line, "group", NULL);
+	/* Only a MADCAP pool's lease has these. */
+	line_member(line, "server", record->server[0] != '\0' ? record->server : NULL);
+	if (record->group_be != 0)
+		line_address(line, "group", record->group_be);
+	else
+		line_member(line, "group", NULL);
 	line_end(line);
 }
 
@@ -153,7 +171,10 @@ const struct verb verb_leases = {
 	.brief = "live leases; with --all, resting and remembered ones",
 	.text = "A lease is active (a session has it), held (at rest after its release until\n"
 		"the time under EXPIRES) or remembered (free, and its last user will get it\n"
-		"again). SINCE is when it was granted, or released. Times are UTC. '-' is none.\n"
+		"again). SINCE is when it was granted, or released. In a pool that leases from\n"
+		"MADCAP servers, GROUP is the multicast group that stands for the address, SERVER\n"
+		"who gave it, and EXPIRES when that lease ends unless it is renewed. Times are\n"
+		"UTC. '-' is none.\n"
 		"Bytes that are not printable, and blanks, are written as \\xHH.\n",
 	.options = options,
 	.json = true,

@@ -87,7 +87,7 @@ static int count_left(struct pool *pool, uint64_t *ret_left, struct error *why)
 	return code == POOL_E_NOT_FOUND ? 0 : code;
 }
 
-static void print_harvest(const struct harvest *harvest, uint64_t left)
+static void print_harvest(const struct harvest *harvest, uint64_t left, uint64_t released)
 {
 	char address[IP4_TEXT_SIZE], pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
 
@@ -104,9 +104,12 @@ static void print_harvest(const struct harvest *harvest, uint64_t left)
 	if (left > 0)
 		printf("%llu more wait%s for the next pppd, which tells the module first\n",
 		       (unsigned long long)left, left == 1 ? "s" : "");
+	if (released > 0)
+		printf("%llu lease%s released at MADCAP servers\n", (unsigned long long)released,
+		       plural_s(released));
 }
 
-static void print_harvest_json(const struct harvest *harvest, uint64_t left)
+static void print_harvest_json(const struct harvest *harvest, uint64_t left, uint64_t released)
 {
 	json_t *object = json_object();
 	json_t *array = json_array();
@@ -125,6 +128,7 @@ static void print_harvest_json(const struct harvest *harvest, uint64_t left)
 	}
 	json_put(object, "reclaimed", json_count(harvest->n));
 	json_put(object, "left", json_count(left));
+	json_put(object, "released", json_count(released));
 	json_put(object, "leases", array);
 	json_print(object);
 }
@@ -135,7 +139,7 @@ static int run(const struct invocation *invocation)
 	struct pool_env env = { .observe = note, .context = &harvest };
 	struct error why = { "" };
 	struct view view;
-	uint64_t left = 0;
+	uint64_t left = 0, released = 0;
 	int status = view_open(&view, invocation, &env);
 	int code;
 
@@ -145,11 +149,15 @@ static int run(const struct invocation *invocation)
 	pool_rest(view.pool);
 	if (code == 0 || code == POOL_E_NOT_FOUND)
 		code = count_left(view.pool, &left, &why);
+	/* Afterwards, so that what has just been taken back is given back to its servers, too. */
+	if (code == 0)
+		code = pool_deliver_all(view.pool, &released, &why);
+	pool_rest(view.pool);
 	/* Also where it failed half way: what has been taken back is told. */
 	if (invocation->json)
-		print_harvest_json(&harvest, left);
+		print_harvest_json(&harvest, left, released);
 	else if (code == 0 || harvest.n > 0)
-		print_harvest(&harvest, left);
+		print_harvest(&harvest, left, released);
 	if (code < 0)
 		status = complain("%s", why.text);
 	harvest_done(&harvest);
@@ -163,7 +171,8 @@ const struct verb verb_reclaim = {
 	.text = "Sessions do this by themselves when they need an address or a user's place;\n"
 		"this does it for all of them now. An address that another module than the\n"
 		"built-in pool chose is left to the next pppd if that module has to be told; it\n"
-		"says how many are.\n",
+		"says how many are. Leases that MADCAP servers gave to dead sessions, and those\n"
+		"that could not be released in time, are released at their servers.\n",
 	.json = true,
 	.run = run,
 };

@@ -10,6 +10,9 @@
  *    sendmmsg, 256), and the same client;
  *  - commit: N records of a lease's size put into LMDB and committed, synced, in the same
  *    directory, as fast as it goes.
+ *
+ * "cpu us" is the time that madcapd and the echo had a processor for, for each exchange: it says
+ * something on a machine that has other work as well.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,6 +48,7 @@ enum { MEASURE_SERVER, MEASURE_ECHO, MEASURE_COMMIT, N_MEASURES };
 struct measure {
 	uint64_t n;
 	double seconds;
+	double cpu_seconds;   /* of the process that answers */
 	uint32_t *samples_ns; /* of exchanges, or of commits */
 	size_t n_samples;
 };
@@ -363,8 +367,10 @@ static void start_server(void)
 	/* fds[0] stays open: madcapd may have more to say. */
 }
 
-static long memory_kb(pid_t pid)
+/* `field` as /proc calls it: RssAnon is its own, VmRSS has the file's pages as well. */
+static long memory_kb(pid_t pid, const char *field)
 {
+	size_t length = strlen(field);
 	char path[64], line[256];
 	long kb = 0;
 	FILE *file;
@@ -374,7 +380,7 @@ static long memory_kb(pid_t pid)
 	if (file == NULL)
 		return 0;
 	while (fgets(line, sizeof(line), file) != NULL) {
-		if (sscanf(line, "RssAnon: %ld", &kb) == 1)
+		if (strncmp(line, field, length) == 0 && sscanf(line + length, ": %ld", &kb) == 1)
 			break;
 	}
 	fclose(file);
@@ -394,7 +400,7 @@ static void fill_book(uint64_t n)
 {
 	struct flight *flight = calloc(1, sizeof(*flight));
 	uint64_t began = now_ns();
-	long memory = memory_kb(bench.server), disk = disk_kb();
+	long memory = memory_kb(bench.server, "RssAnon"), disk = disk_kb();
 	double seconds;
 
 	if (flight == NULL)
@@ -410,7 +416,7 @@ static void fill_book(uint64_t n)
 	seconds = (double)(now_ns() - began) / 1e9;
 	printf("filled with %llu leases in %.1f s; %.0f bytes of memory and %.0f of disk a lease\n",
 	       (unsigned long long)n, seconds,
-	       (double)(memory_kb(bench.server) - memory) * 1024 / (double)n,
+	       (double)(memory_kb(bench.server, "RssAnon") - memory) * 1024 / (double)n,
 	       (double)(disk_kb() - disk) * 1024 / (double)n);
 }
 
@@ -535,20 +541,38 @@ static double rate(const struct measure *measure)
 	return measure->seconds > 0 ? (double)measure->n / measure->seconds : 0;
 }
 
-static void run_exchanges(uint16_t port, uint8_t type_back, unsigned int n, struct measure *measure)
+static double cpu_seconds(pid_t pid)
 {
+	struct timespec used = { .tv_sec = 0 };
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) == 0)
+		clock_gettime(clock, &used);
+	return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+}
+
+static void run_exchanges(bool echoed, unsigned int n, struct measure *measure)
+{
+	pid_t pid = echoed ? bench.echo : bench.server;
 	struct flight *flight = calloc(1, sizeof(*flight));
+	double before = cpu_seconds(pid);
 
 	if (flight == NULL)
 		die("no memory");
-	*flight = (struct flight){ .fd = connect_to(port),
+	*flight = (struct flight){ .fd = connect_to(echoed ? bench.echo_port : bench.server_port),
 				   .n = n,
-				   .type_back = type_back,
+				   .type_back = echoed ? 0 : TYPE_ACK,
 				   .until = now_ns() + (uint64_t)(bench.round_sec * 1e9),
 				   .measure = measure };
 	fly(flight);
+	measure->cpu_seconds += cpu_seconds(pid) - before;
 	close(flight->fd);
 	free(flight);
+}
+
+static double cpu_us(const struct measure *measure)
+{
+	return measure->n > 0 ? measure->cpu_seconds * 1e6 / (double)measure->n : 0;
 }
 
 static void measure_one(uint64_t leases, unsigned int n)
@@ -559,19 +583,20 @@ static void measure_one(uint64_t leases, unsigned int n)
 
 	for (size_t i = 0; i < N_MEASURES; i++) {
 		bench.measures[i].n = bench.measures[i].n_samples = 0;
-		bench.measures[i].seconds = 0;
+		bench.measures[i].seconds = bench.measures[i].cpu_seconds = 0;
 	}
 	for (unsigned int round = 0; round < bench.rounds; round++) {
-		run_exchanges(bench.server_port, TYPE_ACK, n, &bench.measures[MEASURE_SERVER]);
-		run_exchanges(bench.echo_port, 0, n, &bench.measures[MEASURE_ECHO]);
+		run_exchanges(false, n, &bench.measures[MEASURE_SERVER]);
+		run_exchanges(true, n, &bench.measures[MEASURE_ECHO]);
 		run_commits(n, &bench.measures[MEASURE_COMMIT]);
 	}
 	for (size_t i = 0; i < N_MEASURES; i++)
 		qsort(bench.measures[i].samples_ns, bench.measures[i].n_samples, sizeof(uint32_t),
 		      compare_samples);
-	printf("%8llu %6u %10.0f %8.0f %8.0f %10.0f %8.0f %10.0f %8.0f %7.2f %7.2f\n",
+	printf("%8llu %6u %10.0f %8.0f %8.0f %7.1f %10.0f %8.0f %7.1f %10.0f %8.0f %7.2f %7.2f\n",
 	       (unsigned long long)leases, n, rate(server), percentile_us(server, 0.5),
-	       percentile_us(server, 0.99), rate(echoed), percentile_us(echoed, 0.5), rate(commits),
+	       percentile_us(server, 0.99), cpu_us(server), rate(echoed),
+	       percentile_us(echoed, 0.5), cpu_us(echoed), rate(commits),
 	       percentile_us(commits, 0.5), rate(server) / rate(echoed),
 	       rate(server) / rate(commits));
 	fflush(stdout);
@@ -587,9 +612,11 @@ static void measure_start(uint64_t leases)
 		waitpid(bench.server, &status, 0);
 	began = now_ns();
 	start_server();
-	printf("ready again with %llu leases after %.2f s, %.0f bytes of memory a lease\n",
+	printf("ready again with %llu leases after %.2f s; bytes of memory a lease: %.0f in all, "
+	       "%.0f without the file's pages\n",
 	       (unsigned long long)leases, (double)(now_ns() - began) / 1e9,
-	       (double)memory_kb(bench.server) * 1024 / (double)leases);
+	       (double)memory_kb(bench.server, "VmRSS") * 1024 / (double)leases,
+	       (double)memory_kb(bench.server, "RssAnon") * 1024 / (double)leases);
 }
 
 static void measure_all(bool million)
@@ -602,9 +629,9 @@ static void measure_all(bool million)
 		if (sizes[i] > leases)
 			fill_book(sizes[i] - leases);
 		leases = sizes[i];
-		printf("%8s %6s %10s %8s %8s %10s %8s %10s %8s %7s %7s\n", "leases", "flight",
-		       "madcapd/s", "p50 us", "p99 us", "echo/s", "p50 us", "commit/s", "p50 us",
-		       "of echo", "of comm");
+		printf("%8s %6s %10s %8s %8s %7s %10s %8s %7s %10s %8s %7s %7s\n", "leases",
+		       "flight", "madcapd/s", "p50 us", "p99 us", "cpu us", "echo/s", "p50 us",
+		       "cpu us", "commit/s", "p50 us", "of echo", "of comm");
 		for (size_t j = 0; j < sizeof(flights) / sizeof(flights[0]); j++)
 			measure_one(leases, flights[j]);
 	}
@@ -624,7 +651,8 @@ static int measure_port(const char *what, const char *seconds)
 		die("%s is not PORT:FLIGHT", what);
 	bench.round_sec = atof(seconds);
 	bench.serial = now_ns();
-	run_exchanges((uint16_t)port, TYPE_ACK, flight, measure);
+	bench.server_port = (uint16_t)port;
+	run_exchanges(false, flight, measure);
 	qsort(measure->samples_ns, measure->n_samples, sizeof(uint32_t), compare_samples);
 	printf("%.0f %.0f %.0f\n", rate(measure), percentile_us(measure, 0.5),
 	       percentile_us(measure, 0.99));

@@ -69,7 +69,8 @@ static void start(void)
 					      .map_bytes = 1 << 24,
 					      .extra_sec = 60,
 					      .seed = 1,
-					      .unsynced = true };
+					      .unsynced = true,
+					      .trusted = true };
 	struct error error;
 
 	require(book_open(&options, &book, &error) == 0, "the book opens");

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Many sessions on a small pool do everything at random, and some are killed at any moment.
+"""
+Many sessions on a small pool do everything at random; some are killed at any moment (SIGKILL and
+SIGSEGV), and some are stopped for a while, in the middle of a transaction, too.
 
 RASIP_TORTURE_SECONDS (15) is how long, RASIP_TORTURE_SEED picks another run. The seed is told.
 No address may be held twice, and none may be lost: in the end the pool fills up again.
@@ -185,18 +187,42 @@ class Worker(threading.Thread):
 
 
 class Killer(threading.Thread):
-    """Kills sessions at any moment: those that are up, and those on their way."""
+    """Kills and stops sessions at any moment: those that are up, and those on their way."""
 
     def __init__(self, workers, book, seed, end):
         super().__init__()
         self.workers, self.book, self.end = workers, book, end
         self.random = random.Random(seed)
+        self.stopped = []
 
     def run(self):
         while time.monotonic() < self.end:
             time.sleep(self.random.random() * 0.02)
             with self.book.lock:
                 self.kill(self.random.choice(self.workers))
+            if self.random.random() < 0.3:
+                self.stop(self.random.choice(self.workers))
+        self.resume(0)
+
+    def stop(self, worker):
+        """One that is stopped goes on having its lease, and may make all others wait."""
+        victims = children(worker.harness.pid)
+        if victims and len(self.stopped) < 3:
+            self.signal(self.random.choice(victims), signal.SIGSTOP, 'stopped')
+        self.resume(self.random.randrange(3))
+
+    def resume(self, left):
+        while len(self.stopped) > left:
+            self.signal(self.stopped.pop(0), signal.SIGCONT, 'resumed')
+
+    def signal(self, pid, number, what):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        self.book.count(what)
+        if number == signal.SIGSTOP:
+            self.stopped.append(pid)
 
     def kill(self, worker):
         up = [session for session in worker.sessions if session.address]
@@ -214,9 +240,11 @@ class Killer(threading.Thread):
 
     def end_process(self, pid):
         self.book.killed.add(pid)
+        number = self.random.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGSEGV))
         try:
-            os.kill(pid, signal.SIGKILL)
-            self.book.counts['killed'] = self.book.counts.get('killed', 0) + 1
+            os.kill(pid, number)
+            what = 'killed' if number == signal.SIGKILL else 'faulted'
+            self.book.counts[what] = self.book.counts.get(what, 0) + 1
         except ProcessLookupError:
             pass
 
@@ -252,6 +280,7 @@ class Torture(Case):
             if worker.error:
                 raise AssertionError(told) from worker.error
             worker.harness.close()
+        print(told)
         self.assertEqual(book.wrong, [], told)
         self.assertGreater(book.counts.get('  up', 0), SECONDS * 5, told)
         self.fill_up(told)

@@ -62,6 +62,15 @@ class Interface(madcapd.Case):
                                   capture_output=True, text=True)
             self.assertEqual(done.stdout, '')
 
+    def test_manual_of_the_protocol_names_tests_that_there_are(self):
+        sources = ''.join(path.read_text('utf-8') for path in (
+            *paths.TOP.glob('tests/unit/test_madcap*.c'), paths.TOP / 'tests' / 'madcap' /
+            'test_madcap_tool.py'))
+        text = MANUAL.with_name('madcap.7').read_text('utf-8').partition('.Ss ')[2]
+        names = set(re.findall(r'[a-z0-9]+(?:_[a-z0-9]+)+', text)) - {'fuzz_madcap_message'}
+        self.assertGreater(len(names), 100)
+        self.assertEqual([name for name in names if name not in sources], [])
+
     def test_manual_of_the_tool_has_every_option(self):
         text = MANUAL.with_name('madcap.1').read_text('utf-8')
         for verb in ('scopes', 'request', 'renew', 'release'):

@@ -6,6 +6,7 @@ import pathlib
 import random
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -722,6 +723,91 @@ class Durability(madcapd.Case):
             second.kill()
 
 
+class Damage(madcapd.Case):
+    """A book in which something is wrong: refused and left as it is, or nothing is lost."""
+
+    PAGE = 4096
+    HEADS = 2 * PAGE  # LMDB has two: where the newer one is bad, the last batch but one is the book
+    ROUNDS = int(os.environ.get('MADCAP_DAMAGES', '40'))
+
+    def setUp(self):
+        super().setUp()
+        server = self.start(max_addresses_per_client=0)
+        client = self.client(server)
+        messages = [wire.request(ORG['first'], wire.n_addresses(1, 3)) for _ in range(300)]
+        for message in messages:
+            self.assert_ack(client.ask(message))
+        for message in messages[::3]:  # so that there are pages to be used again
+            self.assert_ack(client.ask(wire.release(message.get(wire.LEASE_ID))))
+        self.leases = self.listed()
+        self.assertEqual(server.stop(), 0)
+        self.book = self.state_dir / 'madcap-book.mdb'
+        self.whole = self.book.read_bytes()
+
+    def listed(self):
+        return sorted(self.admin('leases'), key=lambda lease: lease['request_id'])
+
+    def assert_refused_or_whole(self, content):
+        """Whether it was refused."""
+        self.book.write_bytes(content)
+        server = self.launch()
+        try:
+            wait_for(lambda: server.process.poll() is not None or 'ready' in server.log(),
+                     'a start')
+            if server.process.poll() is None:
+                self.assertEqual(self.listed(), self.leases)
+                return False
+        finally:
+            server.kill()
+        self.assertEqual(server.process.returncode, 1, server.log())
+        self.assertRegex(server.log(), r'(?m)^madcapd: .*madcap-book.mdb (is damaged|was '
+                                       'written by another version)')
+        self.assertEqual(self.book.read_bytes(), content)
+        return True
+
+    def test_bits_that_changed(self):
+        refused = 0
+        for seed in range(self.ROUNDS):
+            rng, content = random.Random(seed), bytearray(self.whole)
+            for _ in range(4):
+                content[rng.randrange(self.HEADS, len(content))] ^= 1 << rng.randrange(8)
+            with self.subTest(seed=seed):
+                refused += self.assert_refused_or_whole(bytes(content))
+        self.assertGreater(refused, self.ROUNDS // 10)
+
+    def test_pages_that_were_lost(self):
+        refused = 0
+        for page in range(self.HEADS // self.PAGE, len(self.whole) // self.PAGE):
+            for name, lost in (('zeros', bytes(self.PAGE)), ('noise', os.urandom(self.PAGE)),
+                               ('another', self.whole[-self.PAGE:])):
+                at = page * self.PAGE
+                with self.subTest(page=page, name=name):
+                    refused += self.assert_refused_or_whole(
+                        self.whole[:at] + lost + self.whole[at + self.PAGE:])
+        self.assertGreater(refused, 5)
+
+    def test_a_lease_that_changed(self):
+        """In every copy that the file has of it."""
+        identifier = bytes.fromhex(self.leases[7]['request_id'])
+        for offset in (-25, -10, 18):  # the record's state, its end, its address
+            content, at = bytearray(self.whole), -1
+            while (at := self.whole.find(identifier, at + 1)) >= 0:
+                content[at + offset] ^= 1
+            with self.subTest(offset=offset):
+                self.assertTrue(self.assert_refused_or_whole(bytes(content)))
+
+    def test_another_version(self):
+        kind = b'madcap lease book'
+        content, at = bytearray(self.whole), -1
+        while (at := self.whole.find(kind, at + 1)) >= 0:
+            content[at + len(kind) + 3] ^= 0x40
+        self.book.write_bytes(content)
+        server = self.launch()
+        self.assertEqual(server.process.wait(madcapd.PATIENCE_SEC), 1)
+        self.assertIn('another version', server.log())
+        self.assertEqual(self.book.read_bytes(), bytes(content))
+
+
 class FullDisk(madcapd.Case):
     def setUp(self):
         super().setUp()
@@ -774,6 +860,31 @@ class FullDisk(madcapd.Case):
         for identifier, addresses in kept.items():
             self.assertEqual(leases.get(identifier.hex()), addresses)
 
+    def test_leases_on_a_full_disk(self):
+        """What is there stays, over a restart as well; renewals and releases are refused, or done
+        for good."""
+        server = self.start(max_addresses_per_client=0)
+        client = self.client(server)
+        held = {}
+        for _ in range(18):
+            message = wire.request(ORG['first'])
+            held[message.get(wire.LEASE_ID)] = self.assert_ack(client.ask(message)).addresses
+        filler = self.state_dir / 'filler'
+        self.fill(filler)
+        for number, identifier in enumerate(list(held)):
+            message = wire.release(identifier) if number % 3 else wire.renew(identifier)
+            answer = client.ask_once(message, 0.2)
+            if message.kind == wire.RELEASE and answer is not None and answer.kind == wire.ACK:
+                del held[identifier]
+        self.assertIsNone(server.process.poll(), server.log())
+        server.kill()
+        server = self.start()
+        self.assertEqual({bytes.fromhex(lease['request_id']): lease['addresses']
+                          for lease in self.admin('leases')}, held)
+        filler.unlink()
+        client = self.client(server)
+        for identifier in held:
+            self.assert_ack(client.ask(wire.renew(identifier)))
 
     def test_a_server_that_cannot_write_rests(self):
         server = self.start(max_addresses_per_client=0, extra_allocation_time='0s')
@@ -787,6 +898,9 @@ class FullDisk(madcapd.Case):
         before = cpu_ticks(server)
         time.sleep(2)
         self.assertLess(cpu_ticks(server) - before, os.sysconf('SC_CLK_TCK') / 2)
+
+
+IP_PKTINFO = 8  # of Linux
 
 
 class Flood(madcapd.Case):
@@ -833,6 +947,71 @@ class Flood(madcapd.Case):
     def test_many_sources(self):
         self.served_during_flood([f'127.0.5.{i}' for i in range(1, 200)],
                                  lambda: wire.request(ORG['first']).encode())
+
+    def forge(self, server, stop, make):
+        """Every datagram has another source: all of 127.0.0.0/8 is this host's."""
+        rng = random.Random(2)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            while not stop.is_set():
+                source = struct.pack('=i4s4s', 0, bytes([127, rng.randrange(1, 255),
+                                                         rng.randrange(256), rng.randrange(256)]),
+                                     bytes(4))
+                sender.sendmsg([make()], [(socket.IPPROTO_IP, IP_PKTINFO, source)], 0,
+                               ('127.0.0.1', server.port))
+
+    def served_in_spite_of(self, make, **settings):
+        """An honest client's exchanges; then the server, and how much it has grown, in kB."""
+        server = self.start(**settings)
+        client = self.client(server, source='127.0.0.200')
+        stop = threading.Event()
+        thread = threading.Thread(target=self.forge, args=(server, stop, make))
+        self.assert_ack(client.ask(wire.getinfo()))
+        before = memory_kb(server)
+        thread.start()
+        try:
+            wait_for(lambda: self.admin('metrics')['values']['datagrams_received_total'] > 20000,
+                     'the flood')
+            for _ in range(20):
+                message = wire.request(ORG['first'])
+                self.assert_ack(client.ask(message, 20))
+                self.assert_ack(client.ask(wire.renew(message.get(wire.LEASE_ID)), 20))
+                self.assert_ack(client.ask(wire.release(message.get(wire.LEASE_ID)), 20))
+        finally:
+            stop.set()
+            thread.join()
+        return server, memory_kb(server) - before
+
+    def test_forged_discovers(self):
+        """Held addresses are bounded, and leave room."""
+        _, grown = self.served_in_spite_of(
+            lambda: wire.discover(ORG['first'], wire.n_addresses(200, 200)).encode())
+        scope = self.admin('scopes')[0]
+        self.assertLessEqual(scope['offered'], scope['size'] // 2)
+        self.assertLess(grown, 100_000)
+
+    def test_forged_requests_that_wait_for_the_operator(self):
+        """As many wait as may, and the others are refused."""
+        _, grown = self.served_in_spite_of(
+            lambda: wire.request(ORG['first'], wire.n_addresses(9, 9),
+                                 wire.features([wire.RETRY_AFTER])).encode(),
+            retry_after_above=2)
+        self.assertLessEqual(self.admin('scopes')[0]['pending'], 1024)
+        self.assertLess(grown, 100_000)
+
+    def test_forged_questions_get_few_long_answers(self):
+        """Whose address it is gets no flood of answers (4)."""
+        scopes = [{'first': f'239.{i}.0.0', 'last': f'239.{i}.255.255'} for i in range(100)]
+        server = self.start(*scopes, getinfo_rate=5)
+        victim = self.client(server, source='127.0.0.77')
+        for _ in range(300):
+            victim.send(wire.getinfo())
+        self.assert_ack(self.client(server, source='127.0.0.78').ask(wire.getinfo()))
+        answers = 0
+        while victim.receive(0.2):
+            answers += 1
+        self.assertLess(answers, 30)
+        self.assertGreater(self.admin('metrics')['values']['getinfo_limited_total'], 250)
+        self.assert_ack(victim.ask(wire.getinfo()))
 
     def test_garbage(self):
         self.served_during_flood(['127.0.0.100'], lambda: os.urandom(random.randrange(200)))

@@ -52,7 +52,8 @@ def private_root():
     os.makedirs('/lib/modules', exist_ok=True)
     if not os.path.exists(f'/lib/modules/{os.uname().release}'):
         os.symlink(modules, f'/lib/modules/{os.uname().release}')
-    run('modprobe', '-a', 'ppp_async', 'pppoe', 'l2tp_ppp', 'veth')
+    run('modprobe', '-a', 'ppp_async', 'pppoe', 'l2tp_ppp', 'veth', 'bridge',
+        'sch_netem')
     run('ip', 'link', 'set', 'lo', 'up')
 
 
@@ -78,7 +79,8 @@ def install():
     plugins = sorted(pathlib.Path('/usr/lib/pppd').glob('[0-9]*'))[-1]
     for plugin in [BUILD / 'rasip.so', *(BUILD / 'real').glob('*.so')]:
         replace(plugins / plugin.name, plugin)
-    replace('/usr/sbin/rasip', BUILD / 'rasip')
+    for program in ('sbin/rasip', 'sbin/madcapd', 'bin/madcap'):
+        replace(f'/usr/{program}', BUILD / program.rpartition('/')[2])
     os.makedirs('/usr/lib/rasip', exist_ok=True)
     for module in (BUILD / 'modules').glob('*.so'):
         replace(f'/usr/lib/rasip/{module.name}', module)
@@ -90,7 +92,7 @@ def work():
     window(TOP, job['top'])
     window(BUILD, job['build'])
     install()
-    sys.path.insert(0, str(TOP / 'tests/real'))
+    sys.path[:0] = [str(TOP / 'tests/real'), str(TOP / 'tests/lib')]
     module = importlib.import_module(job['module'])
     return module.main(job['arguments'])
 

@@ -15,7 +15,8 @@ from world import STAGE, World
 
 OUTPUT = pathlib.Path('/run/output')
 AREAS = ('basic', 'choice', 'refusal', 'lifecycle', 'renegotiation',
-         'modules', 'plugins', 'memory', 'examples', 'pppoe', 'l2tp')
+         'modules', 'plugins', 'memory', 'examples', 'pppoe', 'l2tp',
+         'madcap_net', 'madcap_pool')
 LIMIT = 120
 
 _scenarios = []

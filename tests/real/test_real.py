@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import scenario  # noqa: E402
 import uml  # noqa: E402
 
-LIMIT = 800
+LIMIT = 900
 GRACE = 20
 LOG_LINES = 60
 

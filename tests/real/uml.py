@@ -25,6 +25,7 @@ NEEDED = {
     'pppoe-server': 'pppoe',
     'xl2tpd': 'xl2tpd',
     'ip': 'iproute2',
+    'tc': 'iproute2',
     'modprobe': 'kmod',
 }
 
@@ -58,7 +59,7 @@ def check_available():
     if missing:
         raise Unavailable('missing packages: ' + ' '.join(missing)
                           + ' (make deps installs them)')
-    for name in ('rasip.so', 'rasip'):
+    for name in ('rasip.so', 'rasip', 'madcapd', 'madcap'):
         if not (build_dir() / name).exists():
             raise Unavailable(f'{build_dir()}/{name} has not been built')
 

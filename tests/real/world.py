@@ -314,5 +314,5 @@ class World:
         for name in ('va', 'vb'):
             subprocess.run(['ip', 'link', 'del', name], check=False,
                            stderr=subprocess.DEVNULL)
-        subprocess.run(['ip', 'netns', 'del', 'lac'], check=False,
-                       stderr=subprocess.DEVNULL)
+        for space in json.loads(output_of('ip', '-json', 'netns') or '[]'):
+            output_of('ip', 'netns', 'del', space['name'])

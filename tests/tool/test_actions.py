@@ -172,7 +172,8 @@ class Release(Case):
 
 class Reclaim(Case):
     def test_before_the_first_session(self):
-        self.assertEqual(self.json('reclaim'), {'reclaimed': 0, 'left': 0, 'leases': []})
+        self.assertEqual(self.json('reclaim'), {'reclaimed': 0, 'left': 0, 'released': 0,
+                                                'leases': []})
         self.assertFalse(self.runtime.exists())
 
     def test_the_dead_and_nobody_else(self):

@@ -19,7 +19,6 @@
 #define MADCAP(settings)                                                                           \
 	"pools = ( { name = \"a\"; backend = \"madcap\"; ranges = ( \"10.0.0.0/24\" );\n"          \
 	"madcap = { " settings " }; } );\n"
-#define NOT_BUILT "1: backend \"madcap\" is not built yet"
 
 /* Every line is "LINE: message"; the messages are part of the public face, so they are compared. */
 static const struct {
@@ -64,7 +63,7 @@ static const struct {
 	  " );",
 	  { "1: unknown key \"arg\"" } },
 	{ MADCAP("scope = \"239.192.0.0\"; server = ( \"192.0.2.1\" );"),
-	  { NOT_BUILT, "2: unknown key \"server\" (did you mean \"servers\"?)" } },
+	  { "2: unknown key \"server\" (did you mean \"servers\"?)" } },
 	/* types */
 	{ "pools = " POOL_A ";", { "1: pools: expected a list of groups such as pools = (" } },
 	{ "pools = ( \"a\" );", { "1: pools: expected a group { ... }, found a string" } },
@@ -202,22 +201,28 @@ static const struct {
 	    "3: name: there is a module \"A\" already (line 2)", "4: name: \"\" is no module name",
 	    "4: argument: expected a string such as \"/var/log/audit\", found a number",
 	    "4: path: \"builtin\" is listed already (line 3)" } },
-	/* madcap: checked in full, then refused */
-	{ MADCAP("scope = \"239.192.0.0\"; servers = ( \"192.0.2.1\", \"192.0.2.2:2535\" );"
-		 " interface = \"eth0\"; lease = \"1h\"; timeout = \"8s\"; local_allocation = "
-		 "true;"),
-	  { NOT_BUILT } },
-	{ MADCAP(""), { NOT_BUILT, "2: madcap: scope is missing" } },
+	/* madcap */
+	{ MADCAP(""), { "2: madcap: scope is missing" } },
 	{ "pools = ( { name = \"a\"; ranges = ( \"10.0.0.0/24\" ); backend = \"madcap\"; } );",
-	  { "1: backend \"madcap\" needs a group madcap", NOT_BUILT } },
+	  { "1: backend \"madcap\" needs a group madcap" } },
 	{ MADCAP("scope = \"192.0.2.1\";\nservers = ( \"x\", \"192.0.2.1:\", \"224.0.0.1\" );\n"
 		 "interface = \"a/b\";\nlease = \"forever\";\ntimeout = \"0s\";\n"
 		 "local_allocation = 1;"),
-	  { NOT_BUILT, "2: scope: \"192.0.2.1\" is no multicast address",
-	    "3: servers: \"x\" is no server", "3: servers: \"192.0.2.1:\" is no server",
+	  { "2: scope: \"192.0.2.1\" is no multicast address", "3: servers: \"x\" is no server",
+	    "3: servers: \"192.0.2.1:\" is no server",
 	    "3: servers: \"224.0.0.1\" is no host's address", "4: interface: \"a/b\" is no",
 	    "5: lease: must be more than \"0s\"", "6: timeout: must be more than \"0s\"",
 	    "7: local_allocation: expected true or false" } },
+	{ MADCAP("scope = \"239.255.0.0\"; lease = \"10m\"; };\nhold = \"11m\"; xx = {"),
+	  { "3: unknown key \"xx\"", "3: hold: longer than the servers' lease" } },
+	{ MADCAP("timeout = \"2h\"; scope = \"239.255.0.0\";"),
+	  { "2: timeout: must be more than \"0s\" and at most \"1h\"" } },
+	{ MADCAP("scope = \"239.255.0.0\"; };\norder = \"random\"; wins = ( "
+		 "\"192.0.2.1\" ); exclude = ( \"10.0.0.0\" ); xx = {"),
+	  { "3: unknown key \"xx\"", "3: order: a pool with backend = \"madcap\" has none" } },
+	{ MADCAP("scope = \"239.255.255.2\";"),
+	  { "2: scope: from 239.255.255.2 on there are 254 multicast groups, fewer than the pool's "
+	    "256 addresses" } },
 	{ POOLS("madcap = { scope = \"239.192.0.0\"; };"),
 	  { "2: madcap: only a pool with backend = \"madcap\" has this group" } },
 	{ POOLS("madcap = 1;"),
@@ -282,6 +287,64 @@ START_TEST(defaults)
 	ck_assert_ptr_null(config);
 	config_free(&config);
 	config_free(NULL);
+}
+END_TEST
+
+START_TEST(madcap_settings)
+{
+	struct config *config = load(
+		"pools = ( { name = \"a\"; backend = \"madcap\"; ranges = ( \"10.0.1.0/24\", "
+		"\"10.0.0.0/25\" ); madcap = { scope = \"239.192.1.0\"; servers = ( \"192.0.2.1\","
+		" \"192.0.2.2:99\", \"[2001:db8::1]:98\" ); interface = \"eth0\"; lease = \"2h\";"
+		" timeout = \"3s\"; }; },\n"
+		"{ name = \"b\"; backend = \"madcap\"; ranges = ( \"10.0.2.0/24\" );"
+		" madcap = { scope = \"239.255.0.0\"; local_allocation = true; }; },\n"
+		"{ name = \"c\"; ranges = ( \"10.0.3.0/24\" ); } );");
+	const struct config_pool *a = &config->pools[0], *b = &config->pools[1];
+
+	ck_assert(a->madcap.scope == 0xefc00100 && a->madcap.n_servers == 3);
+	ck_assert(a->madcap.servers[0].port == 2535 && a->madcap.servers[1].port == 99);
+	ck_assert(a->madcap.servers[2].address.family == MADCAP_IPV6);
+	ck_assert_str_eq(a->madcap.interface, "eth0");
+	ck_assert(a->madcap.lease_sec == 7200 && a->madcap.timeout_sec == 3);
+	ck_assert(b->madcap.lease_sec == 3600 && b->madcap.timeout_sec == 8);
+	ck_assert(b->madcap.n_servers == 0 && b->madcap.interface[0] == '\0');
+	ck_assert(config_asks_servers(a) && !config_asks_servers(b));
+	ck_assert(b->order == ORDER_RANDOM); /* drawn at random (MC-1) */
+	ck_assert(config_has_servers(config) && !config_asks_servers(&config->pools[2]));
+	/* by index, as the ranges are written */
+	ck_assert_uint_eq(config_group(a, 0x0a000100), 0xefc00100);
+	ck_assert_uint_eq(config_group(a, 0x0a000000), 0xefc00200);
+	ck_assert_uint_eq(config_group(a, 0x0a00007f), 0xefc0027f);
+	ck_assert_uint_eq(config_group(a, 0x0a000080), 0);
+	ck_assert_uint_eq(config_group(&config->pools[2], 0x0a000300), 0);
+	ck_assert_uint_eq(config_group_address(a, 0xefc00200), 0x0a000000);
+	ck_assert_uint_eq(config_group_address(a, 0xefc00280), 0);
+	ck_assert_uint_eq(config_group_address(a, 0xefc000ff), 0);
+	config_free(&config);
+}
+END_TEST
+
+/* One message has to name all the groups that will do. */
+START_TEST(madcap_pool_in_too_many_pieces)
+{
+	char text[16384];
+	size_t n = (size_t)snprintf(text, sizeof(text),
+				    "pools = ( { name = \"a\"; backend = \"madcap\";\nranges = ( "
+				    "\"10.0.0.0/16\" ); madcap = { scope = \"239.192.0.0\"; };\n"
+				    "exclude = ( \"10.0.0.1\"");
+	struct config_errors errors;
+	struct config *config = NULL;
+
+	for (unsigned int i = 1; i < 250; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, ", \"10.0.%u.1\"", i);
+	snprintf(text + n, sizeof(text) - n, " ); } );");
+	ck_assert_int_eq(config_load_text(text, "conf", &config, &errors), POOL_E_CONFIG);
+	ck_assert_uint_eq(errors.n, 1);
+	ck_assert_str_eq(errors.lines[0],
+			 "conf:3: exclude: leaves the pool in 251 pieces of at most 65535 "
+			 "addresses; a request to a MADCAP server can name 240");
+	config_errors_done(&errors);
 }
 END_TEST
 
@@ -595,6 +658,8 @@ static void add_tests(TCase *tcase)
 	tcase_add_loop_test(tcase, odd_but_right, 0, ARRAY_SIZE(accepted));
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, every_setting);
+	tcase_add_test(tcase, madcap_settings);
+	tcase_add_test(tcase, madcap_pool_in_too_many_pieces);
 	tcase_add_test(tcase, names_of_values);
 	tcase_add_test(tcase, the_example_loads);
 	tcase_add_test(tcase, ten_thousand_reservations);

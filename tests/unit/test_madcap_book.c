@@ -545,7 +545,7 @@ START_TEST(another_kind_or_version_is_refused)
 	put_store("madcap lease book", 99);
 	ck_assert_int_eq(book_open(&options, &world.book, &problem), POOL_E_VERSION);
 	ck_assert_ptr_null(world.book);
-	put_store("madcap lease book", 1);
+	put_store("madcap lease book", 2);
 	open_book();
 }
 END_TEST
@@ -559,6 +559,48 @@ static off_t file_size(void)
 	ck_assert_int_eq(stat(path, &file), 0);
 	return file.st_size;
 }
+
+/* kB of the book's file that are in our memory. */
+static unsigned long mapped_kb(void)
+{
+	FILE *maps = fopen("/proc/self/smaps", "r");
+	unsigned long sum = 0, kb, from, to;
+	bool is_book = false;
+	char line[512];
+
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+			is_book = strstr(line, "madcap-book.mdb") != NULL;
+		else if (is_book && sscanf(line, "Rss: %lu", &kb) == 1)
+			sum += kb;
+	}
+	fclose(maps);
+	return sum;
+}
+
+/* All leases are in memory: the pages that they were read from need not be. */
+START_TEST(what_was_read_is_not_kept_twice)
+{
+	struct book_lease lease;
+
+	set_space(200000);
+	begin();
+	for (unsigned int i = 0; i < 20000; i++) {
+		struct book_wish one = wish(1000 + i, 1, T0, 1000);
+
+		ck_assert_int_eq(grant(&one, &lease), 0);
+	}
+	commit();
+	ck_assert_int_gt(file_size(), 1024 * 1024);
+	reopen(200000);
+	ck_assert_uint_eq(n_active(), 20000);
+	/* A few pages, and what the kernel maps around them. */
+	ck_assert_uint_lt(mapped_kb(), (unsigned long)file_size() / 1024 / 2);
+	grant_one(1);
+	ck_assert_uint_gt(mapped_kb(), 0);
+}
+END_TEST
 
 /* Grants until the disk is full; the number of leases then. */
 static unsigned int fill_disk(void)
@@ -781,6 +823,7 @@ int main(void)
 	tcase_add_test(tcase, a_grant_that_fails_leaves_the_lease_before);
 	tcase_add_loop_test(tcase, agrees_with_a_model, 0,
 			    getenv("TEST_BOOK_CONNECTION") != NULL ? 2 : 8);
+	tcase_add_test(file, what_was_read_is_not_kept_twice);
 	tcase_add_test(file, one_process_at_a_time);
 	tcase_add_test(file, a_damaged_book_is_refused_and_left_alone);
 	tcase_add_test(file, another_kind_or_version_is_refused);

@@ -136,6 +136,7 @@ struct answer {
 	bool with_ranges;
 	uint32_t xid_plus;
 	const char *scope;
+	bool other_id;
 };
 
 static uint8_t answer_data[SIZE_MAX_ANSWER];
@@ -192,12 +193,14 @@ static void write_times(const struct answer *answer, struct madcap_message *mess
 /* Writes the answer to the message that was sent last. */
 static void make_answer(const struct answer *answer)
 {
+	static const uint8_t octets[17] = { 0, 1, 2, 3 };
+	static const struct madcap_bytes other_id = { octets, sizeof(octets) };
 	struct madcap_message asked, message = { .type = answer->type };
 
 	(void)madcap_message_decode(sent_data, sent_out.size, &asked);
 	message.family = asked.family;
 	message.xid = asked.xid + answer->xid_plus;
-	message.lease_id = asked.lease_id;
+	message.lease_id = answer->other_id ? other_id : asked.lease_id;
 	madcap_message_set(&message, MADCAP_OPT_LEASE_ID);
 	message.server_id = address(answer->server != NULL ? answer->server : "192.0.2.1");
 	madcap_message_set(&message, MADCAP_OPT_SERVER_ID);
@@ -392,6 +395,7 @@ END_TEST
 /* One thing wrong in each; the query: 2 to 3 addresses of 239.192.0.0-15, 600 s at least. */
 enum spoilt {
 	SPOILT_XID,
+	SPOILT_LEASE_ID,
 	SPOILT_TYPE_OFFER,
 	SPOILT_TYPE_REQUEST,
 	SPOILT_TYPE_UNKNOWN,
@@ -444,6 +448,7 @@ static void spoil_options(enum spoilt how, struct answer *answer)
 	if (types[how] != 0)
 		answer->type = types[how];
 	answer->xid_plus = how == SPOILT_XID;
+	answer->other_id = how == SPOILT_LEASE_ID;
 	if (how == SPOILT_SCOPE)
 		answer->scope = "239.255.0.0";
 	if (how == SPOILT_SHORT)

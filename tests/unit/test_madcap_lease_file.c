@@ -230,6 +230,30 @@ START_TEST(a_save_that_fails_leaves_the_old_file)
 }
 END_TEST
 
+/* A directory that may be written but not read cannot be opened, and so not be synced. The file is
+ * there all the same, and whoever was told that it is not would give the lease back. */
+START_TEST(a_directory_that_cannot_be_synced_is_no_failure)
+{
+	struct madcap_lease *lease = NULL, *loaded = NULL;
+	const uid_t user = geteuid() == 0 ? 65534 : geteuid();
+	const uid_t before = geteuid();
+
+	ck_assert_int_eq(lease_parse(GOOD, strlen(GOOD), &lease, &error), 0);
+	ck_assert_int_eq(chmod(dir, 0711), 0);
+	ck_assert_int_eq(mkdir(path_of("blind"), 0300), 0);
+	ck_assert_int_eq(chown(path_of("blind"), user, (gid_t)-1), 0);
+	ck_assert_int_eq(seteuid(user), 0);
+	ck_assert_int_lt(open(path_of("blind"), O_RDONLY | O_DIRECTORY), 0);
+	ck_assert_msg(madcap_lease_save(m, lease, path_of("blind/lease")) == 0, "%s",
+		      madcap_error_text(m));
+	ck_assert_int_eq(madcap_lease_load(m, path_of("blind/lease"), &loaded), 0);
+	ck_assert_int_eq(chmod(path_of("blind"), 0700), 0);
+	ck_assert_int_eq(seteuid(before), 0);
+	madcap_lease_free(&lease);
+	madcap_lease_free(&loaded);
+}
+END_TEST
+
 /* ---- CreateLeaseInfo ------------------------------------------------------------------------- */
 
 static const char *const two[] = { "239.192.0.7", "239.192.0.8" };
@@ -326,10 +350,6 @@ START_TEST(mc_15_errors_are_distinct)
 	ck_assert_int_eq(madcap_request(m, NULL, &lease), MADCAP_E_POINTER);
 	ck_assert_int_eq(madcap_request(m, &wish, NULL), MADCAP_E_POINTER);
 	ck_assert_int_eq(madcap_release(m, NULL), MADCAP_E_POINTER);
-	wish.start = 1900000000;
-	wish.stop = 1899999999;
-	ck_assert_int_eq(madcap_request(m, &wish, &lease), MADCAP_E_ARGUMENT); /* T21 */
-	ck_assert_ptr_nonnull(strstr(madcap_error_text(m), "before it starts"));
 	wish = (struct madcap_wish){ .scope_id = "10.0.0.0" };
 	ck_assert_int_eq(madcap_request(m, &wish, &lease), MADCAP_E_ARGUMENT);
 	ck_assert_int_eq(madcap_add_server(m, "239.1.1.1"), MADCAP_E_ARGUMENT);
@@ -337,6 +357,57 @@ START_TEST(mc_15_errors_are_distinct)
 	for (int code = MADCAP_E_NO_TTL; code <= 0; code++)
 		for (int each = code + 1; each <= 0; each++)
 			ck_assert_str_ne(madcap_strerror(code), madcap_strerror(each));
+}
+END_TEST
+
+/* Of a request, of a renewal and of a lease made from its parts; nothing is sent. */
+START_TEST(t21_stop_before_start)
+{
+	struct madcap_wish wish = { .scope_id = "239.192.0.0",
+				    .start = 1900000000,
+				    .stop = 1899999999 };
+	struct madcap_lease_parts some = parts();
+	struct madcap_lease *lease = NULL, *renewed = NULL;
+
+	ck_assert_int_eq(madcap_start(m), 0);
+	ck_assert_int_eq(madcap_lease_new(m, &some, &lease), 0);
+	for (int local = 0; local <= 1; local++) {
+		ck_assert_int_eq(madcap_set_local(m, local), 0);
+		ck_assert_int_eq(madcap_request(m, &wish, &renewed), MADCAP_E_ARGUMENT);
+		ck_assert_ptr_nonnull(strstr(madcap_error_text(m), "before it starts"));
+		ck_assert_int_eq(madcap_renew(m, lease, &wish, &renewed), MADCAP_E_ARGUMENT);
+		ck_assert_ptr_nonnull(strstr(madcap_error_text(m), "before it starts"));
+	}
+	some.stop = some.start - 1;
+	ck_assert_int_eq(madcap_lease_new(m, &some, &renewed), MADCAP_E_ARGUMENT);
+	ck_assert_ptr_null(renewed);
+	madcap_lease_free(&lease);
+}
+END_TEST
+
+START_TEST(mc_13_server_count_and_ttl_of_a_lease)
+{
+	struct madcap_wish wish = { .scope_id = "239.255.0.0", .count = 3, .seconds = 60 };
+	struct madcap_lease_parts some = parts();
+	struct madcap_lease *lease = NULL;
+	unsigned int ttl = 99;
+
+	ck_assert_int_eq(madcap_lease_new(m, &some, &lease), 0);
+	ck_assert_str_eq(madcap_lease_server(lease), "192.0.2.1:2535");
+	ck_assert_uint_eq(madcap_lease_count(lease), 2);
+	ck_assert_int_eq(madcap_lease_ttl(lease, &ttl), MADCAP_E_NO_TTL);
+	ck_assert_uint_eq(ttl, 99);
+	madcap_lease_free(&lease);
+	some.server = NULL; /* not granted by one */
+	ck_assert_int_eq(madcap_lease_new(m, &some, &lease), 0);
+	ck_assert_str_eq(madcap_lease_server(lease), "");
+	madcap_lease_free(&lease);
+	ck_assert_int_eq(madcap_start(m), 0);
+	ck_assert_int_eq(madcap_set_local(m, 1), 0);
+	ck_assert_int_eq(madcap_request(m, &wish, &lease), 0);
+	ck_assert_uint_eq(madcap_lease_count(lease), 3);
+	ck_assert_str_eq(madcap_lease_server(lease), "");
+	madcap_lease_free(&lease);
 }
 END_TEST
 
@@ -522,9 +593,12 @@ int main(void)
 	tcase_add_test(cases, t19_saved_and_loaded_by_a_later_run);
 	tcase_add_test(cases, files_that_are_missing_damaged_or_no_files);
 	tcase_add_test(cases, a_save_that_fails_leaves_the_old_file);
+	tcase_add_test(cases, a_directory_that_cannot_be_synced_is_no_failure);
 	tcase_add_test(cases, mc_11_a_lease_from_its_parts);
 	tcase_add_loop_test(cases, mc_15_parts_that_make_no_lease, 0, 7);
 	tcase_add_test(cases, mc_15_errors_are_distinct);
+	tcase_add_test(cases, t21_stop_before_start);
+	tcase_add_test(cases, mc_13_server_count_and_ttl_of_a_lease);
 	tcase_add_test(cases, a_handle_does_not_pass_a_fork);
 	tcase_add_test(cases, mc_4_cursor_and_collection);
 	tcase_add_test(cases, mc_5_what_a_scope_tells);

@@ -49,6 +49,7 @@ START_TEST(defaults)
 	ck_assert_uint_eq(server->max_addresses_per_request, 256);
 	ck_assert_uint_eq(server->max_addresses_per_client, 1024);
 	ck_assert_uint_eq(server->retry_after_above, 0);
+	ck_assert_uint_eq(server->getinfo_rate, 20);
 	ck_assert_uint_eq(server->n_scopes, 1);
 	ck_assert_uint_eq(server->scopes[0].ttl, 32);
 	ck_assert_uint_eq(server->scopes[0].max_lease_sec, 30 * 24 * 3600);
@@ -66,6 +67,7 @@ START_TEST(everything)
 		     "interfaces = [ \"eth0\", \"eth1\" ]; state_dir = \"/x\"; user = \"u\";\n"
 		     "server_id = \"192.0.2.9\"; retry_after = \"5m\"; retry_after_above = 10;\n"
 		     "clock_skew_allowance = \"forever\"; only_unicast = true;\n"
+		     "getinfo_rate = 0;\n"
 		     "scopes = ( { " ORG " ttl = 255; enabled = false; max_lease = \"forever\";\n"
 		     "  default_lease = \"1h\"; expires = \"2027-01-01T00:00:00Z\";\n"
 		     "  names = ( { lang = \"en\"; name = \"Org\"; default = true; },\n"
@@ -85,6 +87,7 @@ START_TEST(everything)
 	ck_assert_int_eq(config->server.retry_after_sec, 300);
 	ck_assert_int_eq(config->server.clock_skew_allowance_sec, INT64_MAX);
 	ck_assert(config->server.only_unicast);
+	ck_assert_uint_eq(config->server.getinfo_rate, 0);
 	ck_assert_uint_eq(scope->ttl, 255);
 	ck_assert(scope->disabled);
 	ck_assert_uint_eq(scope->max_lease_sec, 0);

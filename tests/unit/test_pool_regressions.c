@@ -554,6 +554,26 @@ START_TEST(our_end_in_a_full_pool_is_scanned_for_once)
 }
 END_TEST
 
+/* Found by test_pool_model: it had lost its record, and the pool had passed its place. */
+START_TEST(what_was_forgotten_while_in_no_pool_is_found_again)
+{
+	static const char both[] =
+		"pools = ( { name = \"a\"; ranges = (\"10.0.0.1-10.0.0.2\"); } );";
+	static const char first[] = "pools = ( { name = \"b\"; ranges = (\"10.0.0.1\"); } );";
+	struct pool_lease one, two;
+
+	fixture_load(both);
+	ASSERT_GETS(&one, "x", "10.0.0.1");
+	ASSERT_GETS(&two, "y", "10.0.0.2");
+	give_back(&two);
+	fixture_load(first);
+	ck_assert_int_eq(pool_forget(fixture.pool, be("10.0.0.2"), &fixture.why), 0);
+	ck_assert_int_eq(pool_forget(fixture.pool, be("10.0.0.2"), &fixture.why), POOL_E_NOT_FOUND);
+	fixture_load(both);
+	ASSERT_GETS(&two, "z", "10.0.0.2");
+}
+END_TEST
+
 static TCase *make_tcase(void)
 {
 	TCase *tcase = tcase_create("pool_regressions");
@@ -577,6 +597,7 @@ static TCase *make_tcase(void)
 	tcase_add_test(tcase, a_candidate_may_be_ones_own_reservation_with_rasip_pool);
 	tcase_add_test(tcase, candidates_ignore_mode_and_limit);
 	tcase_add_test(tcase, our_end_in_a_full_pool_is_scanned_for_once);
+	tcase_add_test(tcase, what_was_forgotten_while_in_no_pool_is_found_again);
 	return tcase;
 }
 

@@ -121,6 +121,49 @@ static void write_store(const char *kind, uint32_t version)
 	store_close(&store);
 }
 
+/* Writes n entries, and removes all but the first `keep` of them in the same transaction. */
+static void write_and_remove(struct store *store, unsigned int n, unsigned int keep)
+{
+	static const char value[1000];
+	struct store_txn *txn;
+
+	ck_assert_int_eq(store_begin(store, true, &txn, NULL, &fixture.why), 0);
+	for (unsigned int i = 0; i < 2 * n - keep; i++) {
+		unsigned int key = i < n ? i : 2 * n - 1 - i;
+		const struct store_bytes bytes = { &key, sizeof(key) };
+
+		if (i < n)
+			ck_assert_int_eq(
+				store_put(txn, bytes, (struct store_bytes){ value, sizeof(value) }),
+				0);
+		else
+			ck_assert_int_eq(store_delete(txn, bytes), 0);
+	}
+	ck_assert_int_eq(store_commit(&txn, &fixture.why), 0);
+}
+
+/* A page that one transaction takes behind the file's end and gives back is never written. */
+START_TEST(a_file_may_end_before_pages_that_are_free)
+{
+	char path[300];
+	const struct store_options options = {
+		.path = path, .kind = "test", .version = 1, .map_bytes = 1 << 26, .create = true
+	};
+	struct store *store = NULL;
+
+	snprintf(path, sizeof(path), "%s/store.mdb", fixture.dir);
+	for (unsigned int keep = 0; keep < 40; keep++) {
+		ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
+		write_and_remove(store, 40 + 3 * keep, keep);
+		store_close(&store);
+		ck_assert_msg(store_open(&store, &options, &fixture.why) == 0, "%s",
+			      fixture.why.text);
+		write_and_remove(store, 100, keep);
+		store_close(&store);
+	}
+}
+END_TEST
+
 START_TEST(another_version)
 {
 	make_store();
@@ -333,6 +376,7 @@ int main(void)
 	tcase_add_test(tcase, garbage);
 	tcase_add_test(tcase, cut_short);
 	tcase_add_test(tcase, cut_inside_the_head);
+	tcase_add_test(tcase, a_file_may_end_before_pages_that_are_free);
 	tcase_add_test(tcase, another_version);
 	tcase_add_test(tcase, another_kind);
 	tcase_add_test(tcase, a_damaged_memory_costs_nobody_an_address);

@@ -207,7 +207,20 @@ class Network:
         return space
 
     def wrap(self, name):
-        return 'ip', 'netns', 'exec', f'{self._prefix}{name}'
+        return 'ip', 'netns', 'exec', self.space(name)
+
+    def space(self, name):
+        """What ip(8) calls that namespace; `hub` has the bridge, and p1, p2, ... on it."""
+        return f'{self._prefix}{name}'
+
+    def join_here(self, address, interface='va'):
+        """Joins the namespace of whoever calls, with an interface that goes with the others."""
+        self.ip('link', 'add', interface, 'type', 'veth', 'peer', 'name', 'here', 'netns',
+                self.space('hub'))
+        self.ip('-n', self.space('hub'), 'link', 'set', 'here', 'master', 'br0', 'up')
+        self.ip('address', 'add', address, 'dev', interface)
+        self.ip('link', 'set', interface, 'up')
+        self.ip('route', 'add', '224.0.0.0/4', 'dev', interface)
 
     def close(self):
         for space in reversed(self._made):
@@ -216,7 +229,7 @@ class Network:
 
     def enter(self, name):
         """What is opened inside `with` belongs to that namespace."""
-        return _Inside(f'/run/netns/{self._prefix}{name}')
+        return _Inside(f'/run/netns/{self.space(name)}')
 
 
 class _Inside:

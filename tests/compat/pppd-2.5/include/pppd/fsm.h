@@ -3,6 +3,8 @@
 #ifndef COMPAT_FSM_H
 #define COMPAT_FSM_H
 
+#define OPENED 9
+
 typedef struct fsm {
 	int state;
 } fsm;

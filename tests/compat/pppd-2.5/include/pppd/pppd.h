@@ -39,6 +39,10 @@ typedef enum {
 typedef enum { PPP_DIR_LOG, PPP_DIR_RUNTIME, PPP_DIR_CONF, PPP_DIR_PLUGIN } ppp_path_t;
 
 struct protent {
+	void (*lowerup)(int unit);
+	void (*lowerdown)(int unit);
+	void (*open)(int unit);
+	void (*close)(int unit, char *reason);
 	void (*check_options)(void);
 };
 
