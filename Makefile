@@ -43,7 +43,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -W
 # Fortified functions need an optimiser, and hide mistakes from sanitizers.
 HARDENING := $(if $(SANITIZE),,$(if $(findstring FORTIFY,$(CPPFLAGS) $(CFLAGS)),,$(if \
 	$(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)) -fstack-protector-strong)
-ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -fPIC -fvisibility=hidden -MMD -MP \
+ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -fPIC -fvisibility=hidden -MMD -MP \
 	-Iplugin -Ipool -Ipool/base $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_LDFLAGS := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
@@ -89,6 +89,7 @@ MODULES := $(patsubst tests/modules/%.c,$(BUILD)/modules/%.so,$(MODULE_SOURCES))
 REAL_PLUGINS := $(patsubst tests/real/%.c,$(BUILD)/real/%.so,$(REAL_SOURCES))
 BENCHES := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(BENCH_SOURCES))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SOURCES))
+REPLAYS := $(patsubst tests/fuzz/%.c,$(BUILD)/replay/%,$(FUZZ_SOURCES))
 
 .PHONY: all
 all: $(BUILD)/rasip.so $(BUILD)/rasip $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so \
@@ -207,25 +208,39 @@ $(BUILD)/bench/bench_madcapd: | $(BUILD)/madcapd
 
 # Fuzz targets and the pool they link are built apart, by clang with its own instrumentation.
 FUZZ_CC ?= clang
-FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base \
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base \
 	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 $(BUILD)/obj/fuzz/%.o: %.c $(FLAGS_STAMP)
 	$(call say,FUZZCC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link -c -o $@ $<
 
-$(BUILD)/fuzz/fuzz_madcap_%: $(BUILD)/obj/fuzz/tests/fuzz/fuzz_madcap_%.o \
-		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES) \
-			$(filter-out pool/madcap/madcapd_%,$(MADCAP_SOURCES)))
+fuzz_object = $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(1))
+FUZZ_POOL := $(call fuzz_object,$(POOL_SOURCES))
+FUZZ_MADCAP := $(call fuzz_object,$(filter-out pool/madcap/madcapd_%,$(MADCAP_SOURCES)))
+# Targets that are after what stands in a store, not after LMDB, have one without LMDB.
+FUZZ_IN_MEMORY := $(filter-out %/pool/store.o,$(FUZZ_POOL)) $(call fuzz_object,tests/fuzz/store_in_memory.c)
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/fuzz/tests/fuzz/fuzz_%.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+$(addprefix $(BUILD)/fuzz/fuzz_,config parse secrets): $(FUZZ_POOL)
+$(BUILD)/fuzz/fuzz_secrets: $(call fuzz_object,plugin/secrets.c)
+$(BUILD)/fuzz/fuzz_store: $(FUZZ_IN_MEMORY)
+$(filter-out %_book %_admin,$(filter $(BUILD)/fuzz/fuzz_madcap_%,$(FUZZERS))): $(FUZZ_MADCAP) $(FUZZ_POOL)
+$(addprefix $(BUILD)/fuzz/fuzz_madcap_,book admin): $(FUZZ_MADCAP) $(FUZZ_IN_MEMORY)
+$(BUILD)/fuzz/fuzz_madcap_admin: $(call fuzz_object,$(wildcard pool/madcap/madcapd_*.c pool/madcap/admin_socket.c))
 
-$(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/tests/fuzz/%.o \
-		$(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(POOL_SOURCES))
+# The same targets without a fuzzer, for the inputs in tests/fuzz/corpus. What stands before a
+# library takes the place of what is in it.
+$(BUILD)/replay/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(LDFLAGS) $(POOL_LIBS)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+$(BUILD)/replay/fuzz_secrets: $(BUILD)/obj/plugin/secrets.o
+$(addprefix $(BUILD)/replay/fuzz_,store madcap_book madcap_admin): $(BUILD)/obj/tests/fuzz/store_in_memory.o
+$(filter $(BUILD)/replay/fuzz_madcap_%,$(REPLAYS)): $(BUILD)/libmadcap_core.a
+$(REPLAYS): $(BUILD)/libpool.a
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
@@ -235,12 +250,16 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/fuzz/tests/fuzz/%.o \
 DEPS := gcc g++ libc6-dev make pkg-config binutils ppp ppp-dev liblmdb-dev libconfig-dev libjansson-dev \
 	check libpq-dev postgresql python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc universal-ctags \
-	valgrind gcovr
+	valgrind gcovr gcc-i686-linux-gnu libc6-dev-i386-cross
+# For check-all and fuzz-afl.
+DEPS_ALL := afl++ clang-tools gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
 APT := env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
 	-o Dpkg::Options::=--force-confold install
 
 # The package lists are fetched only where those at hand do not do.
-.PHONY: deps
+.PHONY: deps deps-all
+deps-all: DEPS += $(DEPS_ALL)
+deps-all: deps ## and what check-all and fuzz-afl need
 deps: ## install what building, running and testing need (Debian, Ubuntu)
 	@command -v dpkg-query >/dev/null && command -v apt-get >/dev/null || { \
 		echo 'make deps: no apt-get here; install what these Debian packages hold: $(DEPS)' >&2; \
@@ -259,7 +278,7 @@ deps: ## install what building, running and testing need (Debian, Ubuntu)
 # ---- seeing it work ------------------------------------------------------------------------------
 
 RUN_TESTS = RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/run
-TEST_BUILDS := $(UNIT_TESTS) $(REAL_PLUGINS)
+TEST_BUILDS := $(UNIT_TESTS) $(REAL_PLUGINS) $(REPLAYS)
 
 .PHONY: demo
 demo: all $(REAL_PLUGINS) ## a real pppd gives real peers their addresses, here and now
@@ -273,7 +292,7 @@ check: all $(TEST_BUILDS) ## every test; SUITES="unit tool" for some, TESTS=PATT
 	@$(RUN_TESTS) $(addprefix --suite ,$(SUITES)) $(addprefix --filter ,$(TESTS))
 check-unit: all $(UNIT_TESTS) ## functions of pool/ and plugin/
 check-harness: all ## the plugin, played by ras-harness
-check-tool: all ## rasip(8), and installing
+check-tool: all $(REPLAYS) ## rasip(8), installing, and what fuzzing found
 check-madcap: all $(BUILD)/tests/test_madcap_book ## madcap(1) and madcapd(8)
 check-real: all $(REAL_PLUGINS) ## real pppds in user-mode Linux
 check-unit check-harness check-tool check-madcap check-real:
@@ -283,30 +302,56 @@ check-unit check-harness check-tool check-madcap check-real:
 torture-book: all ## minutes of random faults for a shared lease book; TORTURE_SECONDS, TORTURE_SEED
 	@TORTURE_SECONDS=$${TORTURE_SECONDS:-240} $(RUN_TESTS) -v --suite madcap --filter test_shared_torture
 
+.PHONY: check-all
+check-all: check ## and what takes longer: 32 bit, big-endian, valgrind, ...; PLATFORMS="i386 scan" for some
+	@BUILD=$(BUILD) PYTHON=$(PYTHON) tests/platforms $(PLATFORMS)
+
 .PHONY: bench
 bench: $(BENCHES) $(BUILD)/rasip ## the benchmarks; BENCH_QUICK=1 for a short run
 	@for bench in $(BENCHES); do $$bench || exit 1; done
 	@RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench_shared_book.py
 
-.PHONY: fuzz
+# A corpus for each in tests/fuzz/corpus, a dictionary beside the target where it has one. What is
+# found meanwhile stays in build/fuzz/corpus; a crash leaves its input in build/fuzz.
+.PHONY: fuzz fuzz-afl fuzz-afl-build
 fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
 	@for fuzzer in $^; do \
-		name=$${fuzzer##*/fuzz_}; found=$(BUILD)/fuzz/corpus/$$name; \
-		given=tests/fuzz/corpus/$$name; [ -d $$given ] || given=; mkdir -p $$found; \
+		name=$${fuzzer##*/fuzz_}; found=$(BUILD)/fuzz/corpus/$$name; mkdir -p $$found; \
+		given=tests/fuzz/corpus/$$name; [ -d $$given ] || given=; \
+		words=tests/fuzz/$$name.dict; [ -f $$words ] || words=; \
 		printf '  %-7s %s\n' FUZZ $$name; \
 		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
-			-artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
+			$${words:+-dict=$$words} -artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
 
 .PHONY: torture
 torture: all $(TEST_BUILDS) ## kills, faults and random histories without end, for TORTURE_SECONDS
 	@RASIP_BUILD=$(abspath $(BUILD)) TORTURE_SECONDS=$(TORTURE_SECONDS) $(PYTHON) tests/torture/run.py
 
+# The same targets with AFL++'s instrumentation and driver (Debian: afl++).
+AFL_ENV := AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_QUIET=1
+fuzz-afl-build:
+	@AFL_QUIET=1 $(MAKE) --no-print-directory BUILD=$(BUILD)/afl FUZZ_CC=afl-clang-fast \
+		$(FUZZERS:$(BUILD)/%=$(BUILD)/afl/%)
+fuzz-afl: fuzz-afl-build ## likewise with AFL++; FUZZ_TARGETS="store parse" for some
+	@for name in $(or $(FUZZ_TARGETS),$(FUZZERS:$(BUILD)/fuzz/fuzz_%=%)); do \
+		given=tests/fuzz/corpus/$$name; out=$(BUILD)/afl/found/$$name; mkdir -p $$out; \
+		words=tests/fuzz/$$name.dict; [ -f $$words ] || words=; \
+		printf '  %-7s %s\n' AFL $$name; \
+		$(AFL_ENV) afl-fuzz -V $(FUZZ_SECONDS) -t 10000 -i $$given -o $$out $${words:+-x $$words} \
+			-- $(BUILD)/afl/fuzz/fuzz_$$name >$$out/log 2>&1 || { tail -n 20 $$out/log; exit 1; }; \
+		grep -E '^(execs_done|corpus_count|saved_crashes)' $$out/default/fuzzer_stats; \
+		grep -q '^saved_crashes *: 0$$' $$out/default/fuzzer_stats || exit 1; done
+
+# What processes did that were killed, or that had become another user, leaves no trace.
 .PHONY: coverage
-coverage: ## which lines the tests reach (sessions that are killed leave no trace)
+coverage: ## which lines and branches the tests reach; a page in build/coverage/html
 	@rm -rf $(BUILD)/coverage
 	-$(Q)GCOV_ERROR_FILE=/dev/null $(MAKE) --no-print-directory BUILD=$(BUILD)/coverage CFLAGS='-O0 -g --coverage' \
 		LDFLAGS=--coverage check SUITES='unit harness tool madcap'
-	$(Q)gcovr --root . --filter plugin/ --filter pool/ --sort-percentage $(BUILD)/coverage
+	@mkdir -p $(BUILD)/coverage/html
+	$(Q)gcovr --root . --filter plugin/ --filter pool/ --sort-percentage --print-summary \
+		--txt $(BUILD)/coverage/lines.txt --json $(BUILD)/coverage/all.json \
+		--html-details $(BUILD)/coverage/html/index.html $(BUILD)/coverage
 
 # ---- reading it ----------------------------------------------------------------------------------
 
@@ -332,13 +377,14 @@ install: $(BUILD)/rasip.so $(BUILD)/rasip install-madcap ## into DESTDIR, below 
 	install -D -m 755 $(BUILD)/rasip $(DESTDIR)$(SBINDIR)/rasip
 	install -D -m 644 plugin/admin_module.h $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h
 	$(foreach page,$(MAN_PAGES),install -D -m 644 $(page) $(call man_dir,$(page))/$(notdir $(page)) &&) :
-	$(foreach file,README.md LICENSE,install -D -m 644 $(file) $(DESTDIR)$(DOCDIR)/$(file) &&) :
+	$(foreach file,README.md SECURITY.md LICENSE,install -D -m 644 $(file) $(DESTDIR)$(DOCDIR)/$(file) &&) :
 	$(foreach file,$(EXAMPLES),install -D -m 644 $(file) $(DESTDIR)$(DOCDIR)/$(file:conf/%=examples/%) &&) :
 	install -D -m 644 conf/rasip.conf $(CONFDIR)/rasip.conf.example
 	install -D -m 644 conf/rasip.tmpfiles $(DESTDIR)$(TMPFILESDIR)/rasip.conf
 	install -D -m 644 conf/rasip.bash-completion $(DESTDIR)$(COMPLETIONDIR)/rasip
 	install -d $(DESTDIR)$(UNITDIR)
-	$(foreach unit,$(UNITS),sed 's|/usr/sbin/|$(SBINDIR)/|' $(unit) >$(DESTDIR)$(UNITDIR)/$(notdir $(unit)) &&) :
+	$(foreach unit,$(UNITS),sed 's|/usr/sbin/|$(SBINDIR)/|' $(unit) | \
+		install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$(notdir $(unit)) &&) :
 
 .PHONY: install-madcap
 install-madcap: $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so
@@ -351,8 +397,8 @@ install-madcap: $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so
 	install -D -m 644 pool/madcap/madcap.h $(DESTDIR)$(INCLUDEDIR)/madcap.h
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-		-e 's|@VERSION@|$(LIBMADCAP_VERSION)|' conf/libmadcap.pc.in \
-		>$(DESTDIR)$(LIBDIR)/pkgconfig/libmadcap.pc
+		-e 's|@VERSION@|$(LIBMADCAP_VERSION)|' conf/libmadcap.pc.in | \
+		install -m 644 /dev/stdin $(DESTDIR)$(LIBDIR)/pkgconfig/libmadcap.pc
 
 .PHONY: uninstall
 uninstall: ## what install put there
@@ -363,7 +409,7 @@ uninstall: ## what install put there
 	rm -f $(DESTDIR)$(PPPD_PLUGINDIR)/rasip.so $(DESTDIR)$(SBINDIR)/rasip
 	rm -f $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h $(CONFDIR)/rasip.conf.example
 	rm -f $(foreach page,$(MAN_PAGES),$(call man_dir,$(page))/$(notdir $(page)))
-	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md LICENSE $(EXAMPLES:conf/%=examples/%))
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md SECURITY.md LICENSE $(EXAMPLES:conf/%=examples/%))
 	rm -f $(DESTDIR)$(TMPFILESDIR)/rasip.conf $(DESTDIR)$(COMPLETIONDIR)/rasip
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
 	for directory in $(DESTDIR)$(DOCDIR) $(CONFDIR) $(DESTDIR)$(INCLUDEDIR)/rasip; do \

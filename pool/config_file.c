@@ -46,7 +46,7 @@ static int unreadable(const char *path, int errnum, struct config_errors *ret)
 
 	if (lines == NULL)
 		return POOL_E_NO_MEMORY;
-	if (asprintf(&lines[0], "%s: %s", path, strerror(errnum)) < 0) {
+	if (asprintf(&lines[0], "%s: %s", path, config_text_reason(errnum)) < 0) {
 		free(lines);
 		return POOL_E_NO_MEMORY;
 	}

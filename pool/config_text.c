@@ -283,6 +283,24 @@ static int read_all(int fd, char **ret_data, size_t *ret_length)
 	return 0;
 }
 
+/* Who may write a configuration decides which modules run, as root. The group of whoever reads it is
+ * no stranger's: where every user has a group of his own, files are made so. */
+static bool is_trusted(const struct stat *st)
+{
+	if (!S_ISREG(st->st_mode))
+		return true;
+	if ((st->st_uid != 0 && st->st_uid != geteuid()) || (st->st_mode & S_IWOTH) != 0)
+		return false;
+	return (st->st_mode & S_IWGRP) == 0 || st->st_gid == getegid();
+}
+
+const char *config_text_reason(int errnum)
+{
+	if (errnum == EPERM)
+		return "belongs to another user or may be written by others: not used";
+	return strerror(errnum);
+}
+
 /* The main file may be a pipe (a shell's <(...)); an included one may not: it could block for good.
  */
 static int read_file(const char *path, bool only_regular, char **ret_data, size_t *ret_length)
@@ -300,6 +318,8 @@ static int read_file(const char *path, bool only_regular, char **ret_data, size_
 		errnum = EISDIR;
 	} else if (only_regular && !S_ISREG(st.st_mode)) {
 		errnum = EINVAL;
+	} else if (!is_trusted(&st)) {
+		errnum = EPERM;
 	} else {
 		code = read_all(fd, ret_data, ret_length);
 		errnum = errno;
@@ -347,7 +367,7 @@ static int include_file(const struct scan *scan, const char *path)
 	code = read_file(path, true, &data, &length);
 	if (code == POOL_E_SYSTEM) {
 		report(scan, merged, "cannot include \"%s\": %s", path,
-		       errno == EINVAL ? "not a regular file" : strerror(errno));
+		       errno == EINVAL ? "not a regular file" : config_text_reason(errno));
 		return POOL_E_CONFIG;
 	}
 	if (code < 0)

@@ -42,12 +42,16 @@ struct config_text_reporter {
 /*
  * Reads `path` and what it includes. Names in @include are relative to the including file.
  * Returns 0; POOL_E_CONFIG where libconfig should not see the text, after reporting why; for a
- * `path` that cannot be read, POOL_E_SYSTEM with the reason in errno. POOL_E_NO_MEMORY. `text`
- * is to be freed with config_text_done() in every case.
+ * `path` that cannot be read, POOL_E_SYSTEM with the reason in errno: EPERM for a file that is
+ * neither root's nor ours, or that others may write. POOL_E_NO_MEMORY. `text` is to be freed with
+ * config_text_done() in every case.
  */
 int config_text_load(struct config_text *text, const char *path,
 		     const struct config_text_reporter *reporter)
 	__attribute__((warn_unused_result));
+
+/* That errno in words. */
+const char *config_text_reason(int errnum);
 
 /* As config_text_load, from memory. */
 int config_text_load_string(struct config_text *text, const char *string, const char *name,

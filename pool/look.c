@@ -145,9 +145,15 @@ static bool fits(const struct pool_filter *filter, const struct pool_record *rec
 	return filter->user_glob == NULL || fnmatch(filter->user_glob, record->user, 0) == 0;
 }
 
-static int walk(struct op *op, const struct names *names, const struct pool_filter *filter,
-		int (*each)(void *context, const struct pool_record *record), void *context)
+struct walk {
+	const struct pool_filter *filter;
+	int (*each)(void *context, const struct pool_record *record);
+	void *context;
+};
+
+static int walk_all(struct op *op, const struct names *names, const struct walk *walk)
 {
+	const struct pool_filter *filter = walk->filter;
 	struct key key = key_lease(filter != NULL ? ntohl(filter->addr_be) : 0);
 	struct store_bytes found;
 	struct store_bytes value;
@@ -168,7 +174,7 @@ static int walk(struct op *op, const struct names *names, const struct pool_filt
 		if (code < 0)
 			return op_fail(op, code);
 		if (fits(filter, &seen)) {
-			code = each(context, &seen);
+			code = walk->each(walk->context, &seen);
 			if (code != 0)
 				return code;
 		}
@@ -179,10 +185,88 @@ static int walk(struct op *op, const struct names *names, const struct pool_filt
 	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
 }
 
+static int collect_active(struct op *op, struct owner_questions *questions)
+{
+	struct key key = key_lease(0);
+	struct store_bytes found;
+	struct store_bytes value;
+	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+
+	while (code == 0 && key_has_prefix(found, &key, 1)) {
+		struct lease_record record;
+		uint32_t addr;
+
+		code = key_addr(found, &addr) ? record_decode_lease(value, &record)
+					      : POOL_E_DAMAGED;
+		if (code < 0)
+			return op_fail(op, code);
+		if (record.active && owner_add_question(questions, addr, record.id) < 0) {
+			error_set(op->error, "out of memory");
+			return POOL_E_NO_MEMORY;
+		}
+		code = store_next(op->txn, &found, &value);
+	}
+	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+}
+
+/* Most of those that are without a lock although they were active have ended well since then:
+ * POOL_E_NOT_FOUND. */
+static int get_unowned(struct op *op, uint32_t addr, uint64_t id, struct lease_record *ret)
+{
+	int code = record_get_lease(op->txn, addr, ret);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(op, code);
+	return code == 0 && ret->active && ret->id == id ? 0 : POOL_E_NOT_FOUND;
+}
+
+/* In a snapshot that was taken after the locks were looked at. */
+static int walk_unowned(struct op *op, const struct names *names, const struct walk *walk,
+			const struct owner_questions *questions)
+{
+	for (size_t i = 0; i < questions->n; i++) {
+		const struct owner_question *question = &questions->list[i];
+		struct lease_record record;
+		struct pool_record seen;
+		int code;
+
+		if (question->live)
+			continue;
+		code = get_unowned(op, question->addr, question->id, &record);
+		if (code == POOL_E_NOT_FOUND)
+			continue;
+		if (code < 0)
+			return code;
+		describe(op, question->addr, &record, name_of(names, record.pool), &seen);
+		if (fits(walk->filter, &seen))
+			code = walk->each(walk->context, &seen);
+		if (code != 0)
+			return code;
+	}
+	return 0;
+}
+
+static int walk_dead(struct op *op, const struct names *names, const struct walk *walk)
+{
+	struct owner_questions questions = { 0 };
+	int code = collect_active(op, &questions);
+
+	if (code == 0) {
+		op_abort_txn(op);
+		owner_ask(&op->pool->owners, &questions, op->pool->env.threads);
+		code = op_begin_txn(op, false);
+	}
+	if (code == 0)
+		code = walk_unowned(op, names, walk, &questions);
+	owner_questions_done(&questions);
+	return code;
+}
+
 int pool_walk(struct pool *pool, const struct pool_filter *filter,
 	      int (*each)(void *context, const struct pool_record *record), void *context,
 	      struct error *why)
 {
+	const struct walk walk = { .filter = filter, .each = each, .context = context };
 	struct names names = { 0 };
 	struct op op;
 	int code = op_begin(&op, pool, false, why);
@@ -191,7 +275,8 @@ int pool_walk(struct pool *pool, const struct pool_filter *filter,
 		return code;
 	code = read_names(&op, &names);
 	if (code == 0)
-		code = walk(&op, &names, filter, each, context);
+		code = filter != NULL && filter->dead ? walk_dead(&op, &names, &walk)
+						      : walk_all(&op, &names, &walk);
 	free(names.entries);
 	op_done(&op);
 	return code;
@@ -227,6 +312,57 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 		*ret_alive = pool->looked_up.active && owner_is_live(&pool->owners, addr);
 	}
 	free(names.entries);
+	op_done(&op);
+	return code;
+}
+
+/* ---- owners --------------------------------------------------------------------------------- */
+
+static int ask_owners(struct op *op, struct pool_owner *owners, size_t n)
+{
+	struct owner_questions questions = { 0 };
+	int code = 0;
+
+	for (size_t i = 0; code == 0 && i < n; i++)
+		code = owner_add_question(&questions, ntohl(owners[i].addr_be), owners[i].id);
+	if (code == 0)
+		owner_ask(&op->pool->owners, &questions, op->pool->env.threads);
+	else
+		error_set(op->error, "out of memory");
+	for (size_t i = 0; code == 0 && i < n; i++)
+		owners[i].dead = !questions.list[i].live;
+	owner_questions_done(&questions);
+	return code;
+}
+
+static int spare_ended(struct op *op, struct pool_owner *owners, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct lease_record record;
+		int code;
+
+		if (!owners[i].dead)
+			continue;
+		code = get_unowned(op, ntohl(owners[i].addr_be), owners[i].id, &record);
+		owners[i].dead = code == 0;
+		if (code < 0 && code != POOL_E_NOT_FOUND)
+			return code;
+	}
+	return 0;
+}
+
+int pool_find_dead(struct pool *pool, struct pool_owner *owners, size_t n, struct error *why)
+{
+	struct op op;
+	int code = op_open(&op, pool, false, why);
+
+	if (code < 0)
+		return code;
+	code = ask_owners(&op, owners, n);
+	if (code == 0)
+		code = op_begin_txn(&op, false);
+	if (code == 0)
+		code = spare_ended(&op, owners, n);
 	op_done(&op);
 	return code;
 }
@@ -361,6 +497,37 @@ int pool_forget(struct pool *pool, uint32_t addr_be, struct error *why)
 	if (code < 0)
 		return code;
 	code = forget(&op, ntohl(addr_be));
+	if (code == 0)
+		code = op_commit(&op);
+	op_done(&op);
+	return code;
+}
+
+static int take_back(struct op *op, uint32_t addr, uint64_t id)
+{
+	struct lease_record record;
+	char text[IP4_TEXT_SIZE];
+	int code = get_unowned(op, addr, id, &record);
+
+	if (code == POOL_E_NOT_FOUND)
+		error_set(op->error, "the lease of %s has ended", format_ip4(addr, text));
+	if (code < 0)
+		return code;
+	if (owner_is_live(&op->pool->owners, addr)) {
+		error_set(op->error, "%s belongs to a live session", format_ip4(addr, text));
+		return POOL_E_NOT_OWNER;
+	}
+	return lease_reclaim(op, addr, &record);
+}
+
+int pool_take_back(struct pool *pool, uint32_t addr_be, uint64_t id, struct error *why)
+{
+	struct op op;
+	int code = op_begin(&op, pool, true, why);
+
+	if (code < 0)
+		return code;
+	code = take_back(&op, ntohl(addr_be), id);
 	if (code == 0)
 		code = op_commit(&op);
 	op_done(&op);

@@ -18,7 +18,7 @@ struct remote;
 
 struct pool {
 	const struct config *config;
-	struct pool_env env; /* every member set but `observe` and `in_use` */
+	struct pool_env env; /* every function set but `observe` and `in_use` */
 	uint64_t layout; /* hash of what decides which addresses a pool gives, and in which order */
 	int runtime_fd;  /* -1: not open */
 	struct owner_dir owners;

@@ -3,16 +3,20 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_SHIFT 8 /* addresses in a file: 256 */
-#define FILE_NAME_SIZE sizeof("owner/ffffff")
+#define THREADS_MAX 4
+#define QUESTIONS_PER_THREAD 4096 /* less is not worth a thread */
+#define NO_QUESTION UINT32_MAX
 
-static void file_name(uint32_t addr, char name[static FILE_NAME_SIZE])
+void owner_file_name(unsigned int file, char ret_name[static OWNER_FILE_NAME_SIZE])
 {
-	snprintf(name, FILE_NAME_SIZE, "owner/%06x", addr >> FILE_SHIFT & 0xffffff);
+	snprintf(ret_name, OWNER_FILE_NAME_SIZE, "owner/%03x", file & (OWNER_FILES - 1));
 }
 
 static struct flock byte_of(uint32_t addr, short type)
@@ -20,7 +24,7 @@ static struct flock byte_of(uint32_t addr, short type)
 	return (struct flock){
 		.l_type = type,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)(addr & ((1U << FILE_SHIFT) - 1)),
+		.l_start = (off_t)addr,
 		.l_len = 1,
 	};
 }
@@ -37,6 +41,14 @@ void owner_dir_close(struct owner_dir *dir)
 	*dir = OWNER_DIR_NONE;
 }
 
+/* Whatever the umask. Somebody else may be making it too. */
+static int make_directory(const struct owner_dir *dir)
+{
+	if (mkdirat(dir->runtime_fd, "owner", 0700) != 0)
+		return errno == EEXIST ? 0 : -1;
+	return fchmodat(dir->runtime_fd, "owner", 0700, 0);
+}
+
 /* The directory is made when its first file is. */
 static int open_file(const struct owner_dir *dir, const char *name)
 {
@@ -45,7 +57,7 @@ static int open_file(const struct owner_dir *dir, const char *name)
 
 	if (fd >= 0 || errno != ENOENT)
 		return fd;
-	if (mkdirat(dir->runtime_fd, "owner", 0700) != 0 && errno != EEXIST)
+	if (make_directory(dir) != 0)
 		return -1;
 	return openat(dir->runtime_fd, name, flags, 0600);
 }
@@ -53,10 +65,10 @@ static int open_file(const struct owner_dir *dir, const char *name)
 int owner_take(struct owner_dir *dir, uint32_t addr, bool shared, int *ret_fd, struct error *error)
 {
 	struct flock lock = byte_of(addr, shared ? F_RDLCK : F_WRLCK);
-	char name[FILE_NAME_SIZE];
+	char name[OWNER_FILE_NAME_SIZE];
 	int fd;
 
-	file_name(addr, name);
+	owner_file_name(owner_file(addr), name);
 	fd = open_file(dir, name);
 	if (fd < 0) {
 		error_set_errno(error, errno, "cannot open lock file %s in runtime_dir", name);
@@ -87,26 +99,34 @@ void owner_drop(uint32_t addr, int *fd)
 	*fd = -1;
 }
 
+/* -1 with errno set. */
+static int open_to_ask(int runtime_fd, unsigned int file)
+{
+	char name[OWNER_FILE_NAME_SIZE];
+
+	owner_file_name(file, name);
+	return openat(runtime_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
 /* -1 with errno set; the descriptor stays open for the next address nearby. */
 static int look_into(struct owner_dir *dir, uint32_t addr)
 {
-	char name[FILE_NAME_SIZE];
+	unsigned int file = owner_file(addr);
 
-	if (dir->file_fd >= 0 && dir->file == addr >> FILE_SHIFT)
+	if (dir->file_fd >= 0 && dir->file == file)
 		return dir->file_fd;
 	if (dir->file_fd >= 0)
 		close(dir->file_fd);
-	file_name(addr, name);
-	dir->file_fd = openat(dir->runtime_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	dir->file = addr >> FILE_SHIFT;
+	dir->file_fd = open_to_ask(dir->runtime_fd, file);
+	dir->file = file;
 	return dir->file_fd;
 }
 
-/* Whether a lock of this type could not be had. */
-static bool is_in_the_way(struct owner_dir *dir, uint32_t addr, short type)
+/* Whether a lock of this type could not be had in the file, which -1 and errno say cannot be
+ * opened. Nobody has a lock in a file that nobody has made. */
+static bool is_in_the_way(int fd, uint32_t addr, short type)
 {
 	struct flock lock = byte_of(addr, type);
-	int fd = look_into(dir, addr);
 
 	if (fd < 0)
 		return errno != ENOENT;
@@ -117,10 +137,99 @@ static bool is_in_the_way(struct owner_dir *dir, uint32_t addr, short type)
 
 bool owner_is_held(struct owner_dir *dir, uint32_t addr)
 {
-	return is_in_the_way(dir, addr, F_WRLCK);
+	return is_in_the_way(look_into(dir, addr), addr, F_WRLCK);
 }
 
 bool owner_is_live(struct owner_dir *dir, uint32_t addr)
 {
-	return is_in_the_way(dir, addr, F_RDLCK);
+	return is_in_the_way(look_into(dir, addr), addr, F_RDLCK);
+}
+
+/* ---- many questions ------------------------------------------------------------------------- */
+
+int owner_add_question(struct owner_questions *questions, uint32_t addr, uint64_t id)
+{
+	if (questions->n == questions->room) {
+		size_t room = 2 * questions->room + 64;
+		void *grown = reallocarray(questions->list, room, sizeof(*questions->list));
+
+		if (grown == NULL)
+			return POOL_E_NO_MEMORY;
+		questions->list = grown;
+		questions->room = room;
+	}
+	questions->list[questions->n++] = (struct owner_question){ .id = id, .addr = addr };
+	return 0;
+}
+
+void owner_questions_done(struct owner_questions *questions)
+{
+	free(questions->list);
+	*questions = (struct owner_questions){ 0 };
+}
+
+/* The questions by file, and the file that is next. */
+struct asking {
+	int runtime_fd;
+	struct owner_question *list;
+	uint32_t first[OWNER_FILES]; /* index into the list, or NO_QUESTION */
+	atomic_uint next_file;
+};
+
+static void ask_file(const struct asking *asking, unsigned int file)
+{
+	int fd = open_to_ask(asking->runtime_fd, file);
+	int problem = errno;
+
+	for (uint32_t i = asking->first[file]; i != NO_QUESTION; i = asking->list[i].next) {
+		struct owner_question *question = &asking->list[i];
+
+		errno = problem;
+		question->live = is_in_the_way(fd, question->addr, F_RDLCK);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void *ask_files(void *context)
+{
+	struct asking *asking = context;
+	unsigned int file;
+
+	while ((file = atomic_fetch_add(&asking->next_file, 1)) < OWNER_FILES) {
+		if (asking->first[file] != NO_QUESTION)
+			ask_file(asking, file);
+	}
+	return NULL;
+}
+
+/* From the last one on, so that every file's are in the order of the list. */
+static void sort_by_file(struct asking *asking, size_t n)
+{
+	for (unsigned int i = 0; i < OWNER_FILES; i++)
+		asking->first[i] = NO_QUESTION;
+	while (n-- > 0) {
+		struct owner_question *question = &asking->list[n];
+		uint32_t *first = &asking->first[owner_file(question->addr)];
+
+		question->next = *first;
+		*first = (uint32_t)n;
+	}
+}
+
+void owner_ask(const struct owner_dir *dir, struct owner_questions *questions, unsigned int threads)
+{
+	struct asking asking = { .runtime_fd = dir->runtime_fd, .list = questions->list };
+	size_t deserved = questions->n / QUESTIONS_PER_THREAD;
+	pthread_t helpers[THREADS_MAX - 1];
+	unsigned int n = 0;
+
+	sort_by_file(&asking, questions->n);
+	/* Where no thread can be had, those that are there do it all. */
+	while (n + 1 < threads && n < deserved && n < THREADS_MAX - 1 &&
+	       pthread_create(&helpers[n], NULL, ask_files, &asking) == 0)
+		n++;
+	ask_files(&asking);
+	while (n > 0)
+		pthread_join(helpers[--n], NULL);
 }

@@ -415,6 +415,7 @@ static int search_with(struct search *search, int (*again)(struct search *search
 			code = prove_full(search);
 			if (code == 0)
 				code = note_scan(search);
+			scan_done(&search->scan);
 			if (round >= SCAN_ROUNDS)
 				search->proven[search->to_scan] = true;
 		}
@@ -782,14 +783,11 @@ const struct config_pool *pool_lease_config(const struct pool *pool, const struc
 
 /* ---- taking back ---------------------------------------------------------------------------- */
 
-static int apply_reclaim(struct op *op, const struct scan *scan, uint64_t *count)
+static int apply_reclaim(struct op *op, struct scan *scan, uint64_t *count)
 {
 	uint64_t reclaimed = 0;
-	int code;
+	int code = op_begin_txn(op, true);
 
-	if (scan->n == 0)
-		return 0;
-	code = op_begin_txn(op, true);
 	if (code == 0)
 		code = scan_apply(op, CONFIG_NO_POOL, scan, &reclaimed);
 	if (code == 0)
@@ -799,43 +797,48 @@ static int apply_reclaim(struct op *op, const struct scan *scan, uint64_t *count
 	return code;
 }
 
-/* One batch. *ret_next as scan_dead. */
-static int look_for_dead(struct op *op, bool modules, struct scan *scan, uint64_t *next)
+static int look_for_dead(struct op *op, bool modules, struct scan *ret)
 {
 	int code = op_begin_txn(op, false);
 
 	if (code == 0)
-		code = scan_dead(op, *next, modules, scan, next);
+		code = scan_dead(op, modules, ret);
 	op_abort_txn(op);
 	return code;
 }
 
 int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct error *why)
 {
-	struct scan *scan = malloc(sizeof(*scan));
+	struct scan scan = { 0 };
 	uint64_t count = 0;
-	uint64_t next = 0;
 	struct op op;
-	int code;
+	int code = op_open(&op, pool, false, why);
 
-	if (scan == NULL) {
-		error_set(why, "out of memory");
-		return POOL_E_NO_MEMORY;
-	}
-	code = op_open(&op, pool, false, why);
-	if (code < 0) {
-		free(scan);
+	if (code < 0)
 		return code;
-	}
-	while (code == 0 && next != UINT64_MAX) {
-		code = look_for_dead(&op, modules, scan, &next);
-		if (code == 0)
-			code = apply_reclaim(&op, scan, &count);
-	}
+	code = look_for_dead(&op, modules, &scan);
+	while (code == 0 && !scan_is_over(&scan))
+		code = apply_reclaim(&op, &scan, &count);
 	op_done(&op);
-	free(scan);
+	scan_done(&scan);
 	if (code == 0 && ret_count != NULL)
 		*ret_count = count;
+	return code;
+}
+
+int pool_count_waiting(struct pool *pool, uint64_t *ret_count, struct error *why)
+{
+	struct scan scan = { 0 };
+	struct op op;
+	int code = op_open(&op, pool, false, why);
+
+	if (code < 0)
+		return code;
+	code = look_for_dead(&op, true, &scan);
+	if (code == 0)
+		*ret_count = scan.n;
+	op_done(&op);
+	scan_done(&scan);
 	return code;
 }
 

@@ -121,6 +121,7 @@ struct pool_env {
 	bool (*in_use)(void *context, uint32_t addr_be); /* on this machine; NULL: ask the kernel */
 	const struct pool_net *net;                      /* NULL: UDP */
 	void *context;
+	unsigned int threads; /* that may ask the kernel at a time; 0 or 1: none but the caller's */
 };
 
 /*
@@ -287,6 +288,11 @@ int pool_deliver(struct pool *pool, int64_t *ret_ms, struct error *why);
 /* The same for all of them, and waits. *ret_count is how many were delivered. */
 int pool_deliver_all(struct pool *pool, uint64_t *ret_count, struct error *why);
 
+/* How many dead leases there are of foreign modules: those that a pool_reclaim without `modules`
+ * leaves. */
+int pool_count_waiting(struct pool *pool, uint64_t *ret_count, struct error *why)
+	__attribute__((warn_unused_result));
+
 /* ---- for the operator's tool: nothing below is used by sessions ------------------------------ */
 
 enum pool_state { POOL_STATE_ACTIVE, POOL_STATE_HELD, POOL_STATE_REMEMBERED };
@@ -316,6 +322,7 @@ struct pool_filter {
 	const char *user_glob; /* NULL: any */
 	uint32_t addr_be;      /* 0: any */
 	bool all;              /* resting and remembered ones too */
+	bool dead;             /* active ones whose owner is dead alone, as pool_find_dead has it */
 };
 
 /*
@@ -404,8 +411,30 @@ int pool_explain(struct pool *pool, const struct pool_request *request,
 int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_record,
 		bool *ret_alive, struct error *why);
 
+/* A lease that pool_walk showed as active. */
+struct pool_owner {
+	uint32_t addr_be;
+	uint64_t id;
+	bool dead; /* it is still in the registry, and no session holds its lock */
+};
+
+/*
+ * Finds out which of these leases are waiting to be taken back: sets `dead` of each. Every lock is
+ * asked for, by up to env.threads threads. As with pool_lookup, a session that is giving its
+ * address back at this moment may be taken for dead. On an error `dead` says nothing.
+ */
+int pool_find_dead(struct pool *pool, struct pool_owner *owners, size_t n, struct error *why)
+	__attribute__((warn_unused_result));
+
 /* Ends an address's rest and forgets who had it; takes a dead lease back. POOL_E_NOT_OWNER if a
  * live session has it, POOL_E_NOT_FOUND if nothing is known of it. */
 int pool_forget(struct pool *pool, uint32_t addr_be, struct error *why);
+
+/*
+ * Takes back the lease `id` of an address, which looked dead. POOL_E_NOT_FOUND if it has ended since
+ * then, which leaves all that is remembered; POOL_E_NOT_OWNER if a live session has it.
+ */
+int pool_take_back(struct pool *pool, uint32_t addr_be, uint64_t id, struct error *why)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -39,7 +39,7 @@
 
 #define LEASES_FILE "leases.mdb"
 #define LEASES_KIND "rasip-leases"
-#define LEASES_VERSION 1
+#define LEASES_VERSION 2 /* of the records, and of the lock files (owner.h) */
 #define MEMORY_FILE "memory.mdb"
 #define MEMORY_KIND "rasip-memory"
 #define MEMORY_VERSION 1

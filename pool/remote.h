@@ -41,6 +41,7 @@ struct pool_served {
 	uint64_t end_us;            /* boot clock: the address is not ours any longer */
 	uint64_t renew_us;          /* boot clock: when it is to be renewed next */
 	bool is_last_try;           /* that renewal is the last one before the end */
+	bool may_shorten;           /* the server cannot give as much as is left: less will do */
 	bool is_lost;               /* the session may not go on with it */
 	bool is_gone;               /* the server does not know it: nothing is owed */
 	struct error why;           /* of the last renewal that failed */

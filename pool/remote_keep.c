@@ -98,6 +98,7 @@ static int use_renewal(struct pool *pool, struct pool_lease *lease,
 	if (code < 0) /* a disk that fails costs nobody his address */
 		remote_warn(pool, "a renewal is not kept: %s", problem.text);
 	served->record = renewed;
+	served->may_shorten = false;
 	remote_schedule(served, began_us, began_us + (uint64_t)lease_sec * 1000000);
 	lease->end_sec = renewed.end_sec;
 	madcap_endpoint_format(&grant->server, lease->server);
@@ -118,6 +119,16 @@ static bool is_renewed(const struct pool_lease *lease, const struct madcap_grant
 			return true;
 	}
 	return false;
+}
+
+/* The server will not give a lease that lasts as long as the present one. */
+static bool wants_shorter(const struct madcap_client *client)
+{
+	const struct madcap_refusal *refusal = madcap_client_refusal(client);
+
+	return madcap_client_code(client) == MADCAP_CLIENT_E_REFUSED && refusal->extra_size >= 2 &&
+	       refusal->error == MADCAP_ERR_NOT_COMPLETED &&
+	       (refusal->extra[0] << 8 | refusal->extra[1]) == MADCAP_OPT_MIN_LEASE_TIME;
 }
 
 static int conclude(struct pool *pool, struct pool_lease *lease, struct error *why)
@@ -141,6 +152,11 @@ static int conclude(struct pool *pool, struct pool_lease *lease, struct error *w
 		madcap_grant_done(&grant);
 		return code;
 	}
+	if (wants_shorter(client) && !served->may_shorten) {
+		served->may_shorten = true;
+		served->renew_us = remote_stamp(pool);
+		return 0;
+	}
 	if (madcap_client_code(client) == MADCAP_CLIENT_E_REFUSED) {
 		/* Of what it does not know it wants no release. */
 		if (remote_is_unknown(&pool->remote->talk))
@@ -148,6 +164,9 @@ static int conclude(struct pool *pool, struct pool_lease *lease, struct error *w
 				server_lease_remove(pool, &served->record, 1, &ignored) == 0;
 		return lose(served, why, served->why.text);
 	}
+	if (served->may_shorten)
+		return lose(served, why,
+			    "its server may have made it shorter, and does not answer");
 	remote_warn(pool, "%s: its lease could not be renewed: %s",
 		    format_ip4(ntohl(lease->addr_be), text), served->why.text);
 	served->renew_us = served->is_last_try ? remote_stamp(pool) + AGAIN_US : last_try(served);
@@ -166,6 +185,7 @@ static void renew(struct pool *pool, struct pool_lease *lease)
 				      .family = MADCAP_IPV4,
 				      .id = served->record.id };
 	int64_t timeout_ms = INT64_MAX;
+	uint32_t left_sec;
 
 	if (remote == NULL)
 		return; /* no memory now; there will be another look */
@@ -181,6 +201,11 @@ static void renew(struct pool *pool, struct pool_lease *lease)
 	}
 	if (served->record.mobile)
 		query.requested[query.n_requested++] = MADCAP_FEATURE_SERVER_MOBILITY;
+	/* A renewal whose answer gets lost must not have made the lease end before we know. */
+	left_sec = (uint32_t)((served->end_us - now) / 1000000 + 1);
+	if (query.lease_sec < left_sec)
+		query.lease_sec = left_sec;
+	query.min_lease_sec = served->may_shorten ? 0 : left_sec;
 	servers.total_ms = (int64_t)(deadline(served) - now) / 1000;
 	if (served->is_last_try)
 		servers.tries = MADCAP_CLIENT_TRIES_MAX;

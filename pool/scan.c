@@ -3,31 +3,30 @@
 
 #include "lease.h"
 
-static void suspect(struct scan *scan, uint32_t addr, const struct lease_record *record)
-{
-	scan->suspects[scan->n].addr = addr;
-	scan->suspects[scan->n].id = record->id;
-	scan->n++;
-}
-
-/* Which registry records to go through, and what makes one suspect. */
+/* Which registry records to go through, and what makes one worth asking for its owner. */
 struct look {
 	uint32_t first;
 	uint32_t last;
-	bool (*is_suspect)(struct op *, size_t, uint32_t, const struct lease_record *);
-	size_t pool; /* that is_suspect is told of */
+	bool (*is_worth)(struct op *, size_t, uint32_t, const struct lease_record *);
+	size_t pool; /* that is_worth is told of */
 };
 
-/* *ret_next: where to go on if the batch is full before the end, else UINT64_MAX. */
-static int look_through(struct op *op, const struct look *look, struct scan *scan,
-			uint64_t *ret_next)
+static int add(struct op *op, struct scan *scan, uint32_t addr, const struct lease_record *record)
+{
+	int code = owner_add_question(&scan->asked, addr, record->id);
+
+	if (code < 0)
+		error_set(op->error, "out of memory");
+	return code;
+}
+
+static int look_through(struct op *op, const struct look *look, struct scan *scan)
 {
 	struct key key = key_lease(look->first);
 	struct store_bytes found;
 	struct store_bytes value;
 	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
 
-	*ret_next = UINT64_MAX;
 	while (code == 0 && key_has_prefix(found, &key, 1)) {
 		struct lease_record record;
 		uint32_t addr;
@@ -36,18 +35,23 @@ static int look_through(struct op *op, const struct look *look, struct scan *sca
 			return op_fail(op, POOL_E_DAMAGED);
 		if (addr > look->last)
 			return 0;
-		if (scan->n == SCAN_BATCH) {
-			*ret_next = addr;
-			return 0;
-		}
 		code = record_decode_lease(value, &record);
 		if (code < 0)
 			return op_fail(op, code);
-		if (look->is_suspect(op, look->pool, addr, &record))
-			suspect(scan, addr, &record);
+		if (look->is_worth(op, look->pool, addr, &record))
+			code = add(op, scan, addr, &record);
+		if (code < 0)
+			return code;
 		code = store_next(op->txn, &found, &value);
 	}
 	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+}
+
+static void ask(struct op *op, struct scan *scan)
+{
+	owner_ask(&op->pool->owners, &scan->asked, op->pool->env.threads);
+	for (size_t i = 0; i < scan->asked.n; i++)
+		scan->n += !scan->asked.list[i].live;
 }
 
 static bool is_dead(struct op *op, uint32_t addr, const struct lease_record *record)
@@ -61,14 +65,11 @@ static bool waits_for_module(const struct lease_record *record)
 	return record->module[0] != '\0' && record->notify;
 }
 
-static bool is_dead_or_mislaid(struct op *op, size_t pool, uint32_t addr,
-			       const struct lease_record *record)
+static bool is_mislaid(struct op *op, size_t pool, uint32_t addr, const struct lease_record *record)
 {
 	int code;
 	const struct pool_counters *counters;
 
-	if (record->active)
-		return !waits_for_module(record) && is_dead(op, addr, record);
 	if (record->queue == QUEUE_ASIDE && record->order > op->stamp)
 		return !lease_is_own_end(op, addr) && !op_in_use(op, addr) &&
 		       !owner_is_held(&op->pool->owners, addr);
@@ -77,37 +78,46 @@ static bool is_dead_or_mislaid(struct op *op, size_t pool, uint32_t addr,
 	       (record->queue == QUEUE_NONE || record->pool != counters->number);
 }
 
-static bool is_dead_and_ours(struct op *op, size_t unused, uint32_t addr,
-			     const struct lease_record *record)
+/* Nobody has the lock of a mislaid address: asked for it, it is found to be suspect. */
+static bool may_be_dead_or_mislaid(struct op *op, size_t pool, uint32_t addr,
+				   const struct lease_record *record)
 {
+	return record->active ? !waits_for_module(record) : is_mislaid(op, pool, addr, record);
+}
+
+static bool may_be_dead(struct op *op, size_t unused, uint32_t addr,
+			const struct lease_record *record)
+{
+	(void)op;
 	(void)unused;
-	return !waits_for_module(record) && is_dead(op, addr, record);
+	(void)addr;
+	return record->active && !waits_for_module(record);
 }
 
 int scan_pool(struct op *op, size_t pool, struct scan *ret)
 {
 	const struct range_set *dynamic = &op->pool->config->pools[pool].dynamic;
-	uint64_t next;
 
-	ret->n = 0;
-	for (size_t i = 0; i < dynamic->n && ret->n < SCAN_BATCH; i++) {
+	*ret = (struct scan){ 0 };
+	for (size_t i = 0; i < dynamic->n; i++) {
 		const struct look look = {
 			.first = dynamic->ranges[i].first,
 			.last = dynamic->ranges[i].last,
-			.is_suspect = is_dead_or_mislaid,
+			.is_worth = may_be_dead_or_mislaid,
 			.pool = pool,
 		};
-		int code = look_through(op, &look, ret, &next);
+		int code = look_through(op, &look, ret);
 
 		if (code < 0)
 			return code;
 	}
+	ask(op, ret);
 	return 0;
 }
 
-static int scan_modules(struct op *op, uint64_t from, struct scan *ret, uint64_t *ret_next)
+static int look_through_modules(struct op *op, struct scan *scan)
 {
-	struct key key = key_foreign((uint32_t)from);
+	struct key key = key_foreign(0);
 	struct store_bytes found;
 	struct store_bytes value;
 	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
@@ -118,41 +128,40 @@ static int scan_modules(struct op *op, uint64_t from, struct scan *ret, uint64_t
 
 		if (!key_addr(found, &addr))
 			return op_fail(op, POOL_E_DAMAGED);
-		if (ret->n == SCAN_BATCH) {
-			*ret_next = addr;
-			return 0;
-		}
 		code = record_get_lease(op->txn, addr, &record);
 		if (code < 0)
 			return op_fail(op, code);
-		if (is_dead(op, addr, &record))
-			suspect(ret, addr, &record);
+		if (record.active)
+			code = add(op, scan, addr, &record);
+		if (code < 0)
+			return code;
 		code = store_next(op->txn, &found, &value);
 	}
 	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
 }
 
-int scan_dead(struct op *op, uint64_t from, bool modules, struct scan *ret, uint64_t *ret_next)
+int scan_dead(struct op *op, bool modules, struct scan *ret)
 {
 	const struct look look = {
-		.first = (uint32_t)from,
+		.first = 0,
 		.last = UINT32_MAX,
-		.is_suspect = is_dead_and_ours,
+		.is_worth = may_be_dead,
 		.pool = CONFIG_NO_POOL,
 	};
+	int code;
 
-	ret->n = 0;
-	*ret_next = UINT64_MAX;
-	if (modules)
-		return scan_modules(op, from, ret, ret_next);
-	return look_through(op, &look, ret, ret_next);
+	*ret = (struct scan){ 0 };
+	code = modules ? look_through_modules(op, ret) : look_through(op, &look, ret);
+	if (code == 0)
+		ask(op, ret);
+	return code;
 }
 
 static int recover(struct op *op, size_t pool, uint32_t addr, struct lease_record *record)
 {
 	int code;
 
-	if (!is_dead_or_mislaid(op, pool, addr, record))
+	if (!is_mislaid(op, pool, addr, record))
 		return 0;
 	code = lease_unqueue(op, addr, record);
 	if (code < 0)
@@ -163,28 +172,49 @@ static int recover(struct op *op, size_t pool, uint32_t addr, struct lease_recor
 			     record);
 }
 
-int scan_apply(struct op *op, size_t pool, const struct scan *scan, uint64_t *ret_reclaimed)
+/* It may have ended, or become somebody else's, since the scan. */
+static int settle(struct op *op, size_t pool, const struct owner_question *suspect,
+		  uint64_t *ret_reclaimed)
 {
-	for (size_t i = 0; i < scan->n; i++) {
-		uint32_t addr = scan->suspects[i].addr;
-		struct lease_record record;
-		int code = record_get_lease(op->txn, addr, &record);
+	struct lease_record record;
+	int code = record_get_lease(op->txn, suspect->addr, &record);
 
-		if (code == POOL_E_NOT_FOUND)
-			continue;
-		if (code < 0)
-			return op_fail(op, code);
-		if (record.id != scan->suspects[i].id)
-			continue;
-		if (is_dead(op, addr, &record)) {
-			code = lease_reclaim(op, addr, &record);
-			if (ret_reclaimed != NULL)
-				++*ret_reclaimed;
-		} else if (!record.active && pool != CONFIG_NO_POOL) {
-			code = recover(op, pool, addr, &record);
-		}
-		if (code < 0)
-			return code;
+	if (code == POOL_E_NOT_FOUND)
+		return 0;
+	if (code < 0)
+		return op_fail(op, code);
+	if (record.id != suspect->id)
+		return 0;
+	if (is_dead(op, suspect->addr, &record)) {
+		if (ret_reclaimed != NULL)
+			++*ret_reclaimed;
+		return lease_reclaim(op, suspect->addr, &record);
 	}
-	return 0;
+	if (record.active || pool == CONFIG_NO_POOL)
+		return 0;
+	return recover(op, pool, suspect->addr, &record);
+}
+
+int scan_apply(struct op *op, size_t pool, struct scan *scan, uint64_t *ret_reclaimed)
+{
+	int code = 0;
+
+	for (size_t n = 0; code == 0 && n < SCAN_BATCH && scan->at < scan->asked.n; scan->at++) {
+		if (scan->asked.list[scan->at].live)
+			continue;
+		code = settle(op, pool, &scan->asked.list[scan->at], ret_reclaimed);
+		n++;
+	}
+	return code;
+}
+
+bool scan_is_over(const struct scan *scan)
+{
+	return scan->n == 0 || scan->at == scan->asked.n;
+}
+
+void scan_done(struct scan *scan)
+{
+	owner_questions_done(&scan->asked);
+	*scan = (struct scan){ 0 };
 }

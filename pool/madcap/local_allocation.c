@@ -166,7 +166,7 @@ int local_request(struct madcap *m, const struct madcap_query *query, int ttl,
 				 (unsigned long long)urn.size);
 	if (!random_bytes(&key, sizeof(key)))
 		return fail_with(m, MADCAP_E_SYSTEM, "no random numbers");
-	lease = lease_alloc(count < urn.size ? count : urn.size);
+	lease = lease_alloc((size_t)(count < urn.size ? count : urn.size));
 	if (lease == NULL)
 		return fail_with(m, MADCAP_E_NO_MEMORY, "out of memory");
 	fill_lease(lease, query, &urn, key);

@@ -154,7 +154,7 @@ void madcapd_gather(const struct madcapd *daemon)
 		left_us = began_us + window_us - now_us();
 		if (left_us <= 0)
 			return;
-		wait = (struct timespec){ .tv_nsec = left_us * 1000 };
+		wait = (struct timespec){ .tv_nsec = (long)left_us * 1000 };
 		if (ppoll(fds, net_poll(daemon->net, fds), &wait, NULL) <= 0)
 			return;
 		net_receive(daemon->net);

@@ -15,11 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "owner.h"
+
 enum answer { NO, YES, UNKNOWN };
 
 /* "lock:\t1: OFDLCK ADVISORY  WRITE -1 fe:00:10960978 1 1", where the last two are first and last
  * byte. Only locks that were taken through this descriptor are listed. */
-static bool is_lock_of(const char *line, unsigned int byte)
+static bool is_lock_of(const char *line, uint32_t byte)
 {
 	const char *p = strstr(line, " WRITE ");
 	unsigned int first, last;
@@ -29,7 +31,7 @@ static bool is_lock_of(const char *line, unsigned int byte)
 	       last == byte;
 }
 
-static bool descriptor_holds(const char *info_path, unsigned int byte)
+static bool descriptor_holds(const char *info_path, uint32_t byte)
 {
 	FILE *file = fopen(info_path, "re");
 	char line[512];
@@ -45,12 +47,13 @@ static bool descriptor_holds(const char *info_path, unsigned int byte)
 static enum answer holds_lock(pid_t pid, const char *runtime_dir, uint32_t addr)
 {
 	struct stat wanted, status;
-	char path[4096];
+	char path[4096], name[OWNER_FILE_NAME_SIZE];
 	enum answer answer = NO;
 	struct dirent *entry;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "%s/owner/%06x", runtime_dir, (unsigned int)addr >> 8);
+	owner_file_name(owner_file(addr), name);
+	snprintf(path, sizeof(path), "%s/%s", runtime_dir, name);
 	if (stat(path, &wanted) < 0)
 		return UNKNOWN;
 	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
@@ -63,7 +66,7 @@ static enum answer holds_lock(pid_t pid, const char *runtime_dir, uint32_t addr)
 		    status.st_dev != wanted.st_dev)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.16s", (int)pid, entry->d_name);
-		if (descriptor_holds(path, addr & 0xff))
+		if (descriptor_holds(path, addr))
 			answer = YES;
 	}
 	closedir(dir);

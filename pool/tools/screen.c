@@ -264,8 +264,8 @@ enum screen_event screen_wait(int timeout_ms, char *ret_key)
 		int n;
 
 		if (left_ms > 0)
-			left = (struct timespec){ .tv_sec = left_ms / 1000,
-						  .tv_nsec = left_ms % 1000 * 1000000 };
+			left = (struct timespec){ .tv_sec = (time_t)(left_ms / 1000),
+						  .tv_nsec = (long)(left_ms % 1000) * 1000000 };
 		n = ppoll(&in, 1, &left, &screen.normal_mask);
 		if (take_signal(&event))
 			return event;

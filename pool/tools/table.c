@@ -33,16 +33,44 @@ int table_width(const struct table *table)
 	return width < 0 ? 0 : width;
 }
 
-static void put_blanks(FILE *out, int n)
-{
-	static const char blanks[] = "                                                            ";
+/* A row is put together here: a call of stdio for each cell takes longer than making the cells. */
+struct row {
+	char bytes[16384];
+	size_t len;
+};
 
-	for (int room = (int)sizeof(blanks) - 1; n > 0; n -= room)
-		fwrite_unlocked(blanks, 1, (size_t)(n < room ? n : room), out);
+static void flush(struct row *row, FILE *out)
+{
+	fwrite_unlocked(row->bytes, 1, row->len, out);
+	row->len = 0;
+}
+
+static void put_blanks(struct row *row, FILE *out, int n)
+{
+	while (n-- > 0) {
+		if (row->len == sizeof(row->bytes))
+			flush(row, out);
+		row->bytes[row->len++] = ' ';
+	}
+}
+
+static void put_cell(struct row *row, FILE *out, const char *cell, size_t length)
+{
+	if (length > sizeof(row->bytes) - row->len)
+		flush(row, out);
+	if (length > sizeof(row->bytes)) {
+		fwrite_unlocked(cell, 1, length, out);
+		return;
+	}
+	memcpy(row->bytes + row->len, cell, length);
+	row->len += length;
 }
 
 void table_row(const struct table *table, FILE *out, const char *const *cells)
 {
+	struct row row;
+
+	row.len = 0;
 	for (size_t i = 0; i < TABLE_COLUMNS && table->title[i] != NULL; i++) {
 		bool last = i + 1 == TABLE_COLUMNS || table->title[i + 1] == NULL;
 		size_t length = strlen(cells[i]);
@@ -51,12 +79,13 @@ void table_row(const struct table *table, FILE *out, const char *const *cells)
 		if (table->hidden[i])
 			continue;
 		if (table->right[i])
-			put_blanks(out, pad);
-		fwrite_unlocked(cells[i], 1, length, out);
+			put_blanks(&row, out, pad);
+		put_cell(&row, out, cells[i], length);
 		if (!last)
-			put_blanks(out, GAP + (table->right[i] || pad < 0 ? 0 : pad));
+			put_blanks(&row, out, GAP + (table->right[i] || pad < 0 ? 0 : pad));
 	}
-	putc_unlocked('\n', out);
+	put_cell(&row, out, "\n", 1);
+	flush(&row, out);
 }
 
 int terminal_columns(void)

@@ -2,6 +2,7 @@
 #include "tool.h"
 
 #include <arpa/inet.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,15 @@ int view_open(struct view *view, const struct invocation *invocation, const stru
 	if (pool_open(&view->pool, view->config, env) < 0)
 		out_of_memory();
 	return 0;
+}
+
+unsigned int processors(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return 1;
+	return (unsigned int)CPU_COUNT(&set);
 }
 
 int view_try(struct view *view, const char *config_path, struct error *why)
@@ -204,10 +214,39 @@ int kept_walk(struct kept_list *list, struct pool *pool, const struct pool_filte
 {
 	int code = pool_walk(pool, filter, keep, list, why);
 
+	for (size_t i = 0; filter->dead && i < list->n; i++)
+		list->records[i].asked = list->records[i].dead = true;
 	if (ret_unused != NULL)
 		*ret_unused = code == POOL_E_NOT_FOUND;
 	pool_rest(pool);
 	return code == POOL_E_NOT_FOUND ? 0 : code;
+}
+
+int kept_find_dead(struct kept_list *list, struct pool *pool, struct error *why)
+{
+	struct pool_owner *owners = must_alloc(NULL, list->n, sizeof(*owners));
+	size_t n = 0;
+	int code = 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct kept *kept = &list->records[i];
+
+		if (kept->state == POOL_STATE_ACTIVE)
+			owners[n++] =
+				(struct pool_owner){ .addr_be = kept->addr_be, .id = kept->id };
+	}
+	if (n > 0)
+		code = pool_find_dead(pool, owners, n, why);
+	n = 0;
+	for (size_t i = 0; code == 0 && i < list->n; i++) {
+		struct kept *kept = &list->records[i];
+
+		kept->asked = kept->state == POOL_STATE_ACTIVE;
+		kept->dead = kept->asked && owners[n++].dead;
+	}
+	pool_rest(pool);
+	free(owners);
+	return code;
 }
 
 struct pool_record kept_record(const struct kept_list *list, size_t i)

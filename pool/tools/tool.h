@@ -32,6 +32,7 @@ enum option_id {
 	OPTION_ADDRESS,
 	OPTION_CANDIDATE,
 	OPTION_ALL,
+	OPTION_DEAD,
 	OPTION_TIMEOUT,
 	OPTION_INTERVAL,
 	OPTION_SINCE,
@@ -100,6 +101,9 @@ struct view {
 int view_open(struct view *view, const struct invocation *invocation, const struct pool_env *env);
 void view_close(struct view *view);
 
+/* How many processors this process may use, at least 1: for pool_env's threads. */
+unsigned int processors(void);
+
 /* As view_open, without complaints: the first mistake is in *why. Returns a pool_code. */
 int view_try(struct view *view, const char *config_path, struct error *why);
 
@@ -141,6 +145,8 @@ struct kept {
 	int64_t seen_ms;
 	uint64_t id;
 	uint32_t group_be;
+	bool asked; /* whether its owner is dead */
+	bool dead;
 	size_t text; /* where its five strings start in the list's text, one behind the other */
 };
 
@@ -151,9 +157,11 @@ struct kept_list {
 	size_t text_len, text_room;
 };
 
-/* As pool_walk, into a list; no store yet is an empty list, and *ret_unused, if not NULL, true. */
+/* As pool_walk, with a filter, into a list; no store yet is an empty list, and *ret_unused, if not NULL, true. */
 int kept_walk(struct kept_list *list, struct pool *pool, const struct pool_filter *filter,
 	      bool *ret_unused, struct error *why);
+/* Asks for the owners of the active ones. Returns a pool_code. */
+int kept_find_dead(struct kept_list *list, struct pool *pool, struct error *why);
 struct pool_record kept_record(const struct kept_list *list, size_t i);
 void kept_done(struct kept_list *list);
 

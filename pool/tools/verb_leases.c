@@ -6,6 +6,9 @@
 #include "line.h"
 #include "parse.h"
 
+/* The kernel is asked for one lease at a time: for so many it is not felt. */
+#define OWNERS_MAX 10000
+
 struct lease_text {
 	char address[IP4_TEXT_SIZE], pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
 	char since[TIME_TEXT_SIZE], expires[TIME_TEXT_SIZE], pid[24], group[IP4_TEXT_SIZE];
@@ -21,9 +24,20 @@ static const char *time_text(int64_t unix_sec, bool measure, char *buf)
 	return measure ? TIME_SHAPE : format_time(unix_sec, buf);
 }
 
-static const char *const *lease_cells(const struct pool_record *record, bool measure,
+/* What the kernel says where the registry says active. NULL: it has not been asked. */
+static const char *owner_name(const struct kept *kept)
+{
+	if (!kept->asked)
+		return NULL;
+	return kept->dead ? "dead" : "alive";
+}
+
+static const char *const *lease_cells(const struct kept_list *list, size_t i, bool measure,
 				      struct lease_text *text)
 {
+	const struct pool_record kept = kept_record(list, i);
+	const struct pool_record *record = &kept;
+	const char *owner = owner_name(&list->records[i]);
 	size_t n = 0;
 
 	text->cells[n++] = format_ip4(ntohl(record->addr_be), text->address);
@@ -34,6 +48,7 @@ static const char *const *lease_cells(const struct pool_record *record, bool mea
 	text->cells[n++] = time_text(record->since_sec, measure, text->since);
 	text->cells[n++] = time_text(record->expires_sec, measure, text->expires);
 	text->cells[n++] = record->pid > 0 ? text_number((uint64_t)record->pid, text->pid) : "-";
+	text->cells[n++] = owner != NULL ? owner : record->state == POOL_STATE_ACTIVE ? "?" : "-";
 	text->cells[n++] =
 		record->group_be != 0 ? format_ip4(ntohl(record->group_be), text->group) : "-";
 	text->cells[n++] = record->server[0] != '\0' ? record->server : "-";
@@ -53,28 +68,22 @@ static void print_table(const struct kept_list *list)
 {
 	struct table table = {
 		.title = { "ADDRESS", "POOL", "USER", "PORT", "STATE", "SINCE", "EXPIRES", "PID",
-			   "GROUP", "SERVER" },
+			   "OWNER", "GROUP", "SERVER" },
 		.right = { [7] = true },
 	};
 	struct lease_text text;
 
 	if (!has_groups(list))
-		table.title[8] = NULL;
+		table.title[9] = NULL;
 	table_measure(&table, table.title);
-	for (size_t i = 0; i < list->n; i++) {
-		struct pool_record record = kept_record(list, i);
-
-		table_measure(&table, lease_cells(&record, true, &text));
-	}
+	for (size_t i = 0; i < list->n; i++)
+		table_measure(&table, lease_cells(list, i, true, &text));
 	table_row(&table, stdout, table.title);
-	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
-		struct pool_record record = kept_record(list, i);
-
-		table_row(&table, stdout, lease_cells(&record, false, &text));
-	}
+	for (size_t i = 0; i < list->n && !ferror(stdout); i++)
+		table_row(&table, stdout, lease_cells(list, i, false, &text));
 }
 
-static void put_lease(struct line *line, const struct pool_record *record)
+static void put_lease(struct line *line, const struct pool_record *record, const char *owner)
 {
 	bool active = record->state == POOL_STATE_ACTIVE;
 
@@ -97,6 +106,7 @@ static void put_lease(struct line *line, const struct pool_record *record)
 		line_address(line, "group", record->group_be);
 	else
 		line_member(line, "group", NULL);
+	line_member(line, "owner", owner);
 	line_end(line);
 }
 
@@ -108,7 +118,7 @@ static void print_json(const struct kept_list *list)
 	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
 		struct pool_record record = kept_record(list, i);
 
-		put_lease(&line, &record);
+		put_lease(&line, &record, owner_name(&list->records[i]));
 		line_print(&line, i == 0);
 	}
 	line_array_end(list->n == 0);
@@ -122,27 +132,38 @@ static int check_pool(const struct view *view, const char *name)
 	return complain_no_pool(view->config, name);
 }
 
+static int read_list(struct kept_list *list, const struct view *view,
+		     const struct pool_filter *filter, bool *ret_unused)
+{
+	struct error why = { "" };
+	int code = kept_walk(list, view->pool, filter, ret_unused, &why);
+
+	if (code == 0 && !filter->dead && list->n <= OWNERS_MAX)
+		code = kept_find_dead(list, view->pool, &why);
+	return code < 0 ? complain("%s", why.text) : 0;
+}
+
 static int run(const struct invocation *invocation)
 {
 	struct pool_filter filter = {
 		.pool = invocation->option[OPTION_POOL],
 		.user_glob = invocation->option[OPTION_USER],
 		.all = invocation->option[OPTION_ALL] != NULL,
+		.dead = invocation->option[OPTION_DEAD] != NULL,
 	};
+	const struct pool_env env = { .threads = processors() };
 	struct kept_list list = { 0 };
-	struct error why = { "" };
 	struct view view;
 	bool unused;
 	int status;
 
 	status = option_address(invocation, OPTION_ADDRESS, &filter.addr_be);
 	if (status == 0)
-		status = view_open(&view, invocation, NULL);
+		status = view_open(&view, invocation, &env);
 	if (status != 0)
 		return status;
-	if (kept_walk(&list, view.pool, &filter, &unused, &why) < 0)
-		status = complain("%s", why.text);
-	else if (list.n == 0)
+	status = read_list(&list, &view, &filter, &unused);
+	if (status == 0 && list.n == 0)
 		status = check_pool(&view, filter.pool);
 	if (status == 0 && invocation->json)
 		print_json(&list);
@@ -150,7 +171,9 @@ static int run(const struct invocation *invocation)
 		print_table(&list);
 	else if (status == 0)
 		fprintf(stderr, "rasip: %s\n",
-			unused ? "no session has used this configuration yet" : "no leases");
+			unused        ? "no session has used this configuration yet"
+			: filter.dead ? "no leases of dead processes"
+				      : "no leases");
 	kept_done(&list);
 	view_close(&view);
 	return status;
@@ -163,6 +186,7 @@ static const struct verb_option options[] = {
 	{ OPTION_ADDRESS, "address", "ADDRESS", "only this address", false },
 	{ OPTION_ALL, "all", NULL, "also addresses at rest, and who had which address last",
 	  false },
+	{ OPTION_DEAD, "dead", NULL, "only leases that killed processes left behind", false },
 	{ 0 },
 };
 
@@ -171,7 +195,10 @@ const struct verb verb_leases = {
 	.brief = "live leases; with --all, resting and remembered ones",
 	.text = "A lease is active (a session has it), held (at rest after its release until\n"
 		"the time under EXPIRES) or remembered (free, and its last user will get it\n"
-		"again). SINCE is when it was granted, or released. In a pool that leases from\n"
+		"again). SINCE is when it was granted, or released. An active one whose OWNER is\n"
+		"dead was left behind by a process that was killed; it is taken back when it is\n"
+		"needed, or by 'rasip reclaim'. In a listing of more than 10 000 leases OWNER is\n"
+		"'?': nobody has been asked; --dead always asks. In a pool that leases from\n"
 		"MADCAP servers, GROUP is the multicast group that stands for the address, SERVER\n"
 		"who gave it, and EXPIRES when that lease ends unless it is renewed. Times are\n"
 		"UTC. '-' is none.\n"

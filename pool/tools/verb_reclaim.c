@@ -45,48 +45,6 @@ static void harvest_done(struct harvest *harvest)
 	free(harvest->taken);
 }
 
-struct foreign {
-	uint32_t *addrs_be;
-	size_t n, room;
-};
-
-static int note_foreign(void *context, const struct pool_record *record)
-{
-	struct foreign *foreign = context;
-
-	if (record->module[0] == '\0')
-		return 0;
-	if (foreign->n == foreign->room) {
-		foreign->room = 2 * foreign->room + 16;
-		foreign->addrs_be =
-			must_alloc(foreign->addrs_be, foreign->room, sizeof(*foreign->addrs_be));
-	}
-	foreign->addrs_be[foreign->n++] = record->addr_be;
-	return 0;
-}
-
-/* Dead leases that wait for a pppd, because a module has to be told first. */
-static int count_left(struct pool *pool, uint64_t *ret_left, struct error *why)
-{
-	struct foreign foreign = { 0 };
-	int code = pool_walk(pool, NULL, note_foreign, &foreign, why);
-
-	*ret_left = 0;
-	for (size_t i = 0; code == 0 && i < foreign.n; i++) {
-		struct pool_record record;
-		bool alive = true;
-
-		code = pool_lookup(pool, foreign.addrs_be[i], &record, &alive, why);
-		if (code == 0 && record.state == POOL_STATE_ACTIVE && !alive)
-			(*ret_left)++;
-		if (code == POOL_E_NOT_FOUND)
-			code = 0;
-	}
-	pool_rest(pool);
-	free(foreign.addrs_be);
-	return code == POOL_E_NOT_FOUND ? 0 : code;
-}
-
 static void print_harvest(const struct harvest *harvest, uint64_t left, uint64_t released)
 {
 	char address[IP4_TEXT_SIZE], pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
@@ -136,7 +94,7 @@ static void print_harvest_json(const struct harvest *harvest, uint64_t left, uin
 static int run(const struct invocation *invocation)
 {
 	struct harvest harvest = { 0 };
-	struct pool_env env = { .observe = note, .context = &harvest };
+	struct pool_env env = { .observe = note, .context = &harvest, .threads = processors() };
 	struct error why = { "" };
 	struct view view;
 	uint64_t left = 0, released = 0;
@@ -146,9 +104,12 @@ static int run(const struct invocation *invocation)
 	if (status != 0)
 		return status;
 	code = pool_reclaim(view.pool, false, NULL, &why);
+	/* What is left, because a module has to be told first. */
+	if (code == 0)
+		code = pool_count_waiting(view.pool, &left, &why);
 	pool_rest(view.pool);
-	if (code == 0 || code == POOL_E_NOT_FOUND)
-		code = count_left(view.pool, &left, &why);
+	if (code == POOL_E_NOT_FOUND)
+		code = 0;
 	/* Afterwards, so that what has just been taken back is given back to its servers, too. */
 	if (code == 0)
 		code = pool_deliver_all(view.pool, &released, &why);

@@ -145,24 +145,41 @@ static int forget(const struct target *target, struct outcome *outcome)
 		return complain("%s has just been given to a session", target->address);
 	if (code < 0)
 		return complain("%s", why.text);
-	if (target->state == POOL_STATE_ACTIVE)
-		succeed(outcome, "reclaimed", "taken back from the dead process %d of user %s",
-			(int)target->pid, target->user);
-	else if (target->state == POOL_STATE_HELD)
+	if (target->state == POOL_STATE_HELD)
 		succeed(outcome, "rest-ended", "no longer at rest, and its last user is forgotten");
 	else
 		succeed(outcome, "forgotten", "user %s no longer has a claim to it", target->user);
 	return 0;
 }
 
+static void tell_hung_up(const struct target *target, struct outcome *outcome)
+{
+	succeed(outcome, "hung-up", "the session of user %s (process %d) was hung up and has ended",
+		target->user, (int)target->pid);
+}
+
+/* A session gives its lock back a moment before its record: under load it may look dead for some
+ * time, and have ended well by now. */
 static int release_dead(const struct target *target, struct outcome *outcome)
 {
+	struct error why = { "" };
+	int code;
+
 	if (target->module[0] != '\0')
 		return complain(
 			"the dead process %d had %s from module %s, which the next pppd tells "
 			"before it is free",
 			(int)target->pid, target->address, target->module);
-	return forget(target, outcome);
+	code = pool_take_back(target->pool, target->addr_be, target->id, &why);
+	pool_rest(target->pool);
+	if (code == POOL_E_NOT_FOUND)
+		tell_hung_up(target, outcome);
+	else if (code < 0)
+		return complain("%s", why.text);
+	else
+		succeed(outcome, "reclaimed", "taken back from the dead process %d of user %s",
+			(int)target->pid, target->user);
+	return 0;
 }
 
 static int release_active(const struct target *target, struct outcome *outcome)
@@ -180,9 +197,7 @@ static int release_active(const struct target *target, struct outcome *outcome)
 	if (status == 0 && fate == DEAD)
 		return release_dead(target, outcome);
 	if (status == 0)
-		succeed(outcome, "hung-up",
-			"the session of user %s (process %d) was hung up and has ended",
-			target->user, (int)target->pid);
+		tell_hung_up(target, outcome);
 	return status;
 }
 

@@ -446,13 +446,13 @@ static void check_fill(const struct filling *filling, int code)
 /*
  * As many locks as leases, but not as many open files, which a process may not have. Each file's
  * bytes are locked through two descriptors, the odd ones and the even ones, since the kernel would
- * make one of neighbours with the same owner. (Address a.b.c.d is byte d: owner.h.)
+ * make one of neighbours with the same owner.
  */
 static void lock_owner(struct filling *filling, uint32_t addr)
 {
-	static int fds[LOCKS_MAX >> 8][2];
-	int *fd = &fds[(addr >> 8) % (LOCKS_MAX >> 8)][addr & 1];
-	struct flock lock = { .l_type = F_WRLCK, .l_start = addr & 0xff, .l_len = 1 };
+	static int fds[OWNER_FILES][2];
+	int *fd = &fds[owner_file(addr)][addr & 1];
+	struct flock lock = { .l_type = F_WRLCK, .l_start = addr, .l_len = 1 };
 
 	if (*fd == 0)
 		check_fill(filling,

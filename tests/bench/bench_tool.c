@@ -29,11 +29,11 @@
 #include <arpa/inet.h>
 
 #include "config.h"
+#include "owner.h"
 #include "parse.h"
 #include "pool.h"
 
 #define LEASES 100000
-#define FILES (LEASES / 256 + 2)
 #define ROUNDS_MAX 200
 #define WORDS_MAX 8
 
@@ -56,6 +56,7 @@ static struct subject subjects[] = {
 	{ .words = { "leases", "--json" }, .limit_ms = 50 },
 	{ .words = { "leases", "--user", "user00004*" }, .limit_ms = 50 },
 	{ .words = { "leases", "--address", "ADDRESS" }, .limit_ms = 50 },
+	{ .words = { "leases", "--dead" }, .limit_ms = 50 },
 	{ .words = { "explain", "--user", "user00000777" }, .limit_ms = 10 },
 	{ .words = { "explain", "--user", "stranger" }, .limit_ms = 10 },
 	{ .words = { "release", "ADDRESS" }, .limit_ms = 10, .needs_session = true },
@@ -79,7 +80,7 @@ static struct {
 	char address[IP4_TEXT_SIZE]; /* of one of the leases */
 	pid_t session;
 	char session_address[IP4_TEXT_SIZE];
-	int locks[FILES][2];
+	int locks[OWNER_FILES][2];
 } bench;
 
 static volatile sig_atomic_t interrupted;
@@ -162,10 +163,10 @@ static uint32_t acquire(struct pool *pool, const char *user, struct pool_lease *
  * locked through two descriptors, the odd and the even ones: neighbours that one descriptor has
  * locked would be one lock to the kernel.
  */
-static void keep_lock(struct pool_lease *lease, uint32_t addr, uint32_t first)
+static void keep_lock(struct pool_lease *lease, uint32_t addr)
 {
-	int *fd = &bench.locks[(addr >> 8) - (first >> 8)][addr & 1];
-	struct flock lock = { .l_type = F_WRLCK, .l_start = addr & 0xff, .l_len = 1 };
+	int *fd = &bench.locks[owner_file(addr)][addr & 1];
+	struct flock lock = { .l_type = F_WRLCK, .l_start = addr, .l_len = 1 };
 
 	if (*fd == 0) {
 		*fd = lease->lock_fd;
@@ -180,7 +181,6 @@ static void fill(void)
 {
 	struct pool *pool = open_pool();
 	struct error why;
-	uint32_t first = 0;
 
 	for (unsigned int i = 0; i < LEASES; i++) {
 		struct pool_lease lease = POOL_LEASE_NONE;
@@ -189,11 +189,9 @@ static void fill(void)
 
 		snprintf(user, sizeof(user), "user%08u", i);
 		addr = acquire(pool, user, &lease);
-		if (i == 0)
-			first = addr;
 		if (i == LEASES / 2)
 			format_ip4(addr, bench.address);
-		keep_lock(&lease, addr, first);
+		keep_lock(&lease, addr);
 		/* The history is moved to where it is kept by portions, as sessions do it. */
 		if (i % 1000 == 999 && pool_maintain(pool, &why) < 0)
 			die("%s", why.text);

@@ -86,7 +86,7 @@ static void check_config(const struct config *config)
 					     : rule->pool < config->n_pools,
 			"a rule's pool");
 	}
-	(void)assign_find(config, "", "", NULL, &found);
+	(void)!assign_find(config, "", "", NULL, &found);
 }
 
 /* Files named by the input would make runs differ; without a slash there are none here. */

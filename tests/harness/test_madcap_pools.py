@@ -391,11 +391,33 @@ class Keeping(Served):
         renewals = [m for m in fake.seen if m.kind == wire.RENEW]
         self.assertGreaterEqual(len(renewals), 2)
         self.assertEqual(renewals[0].number(wire.LEASE_TIME), 3600)
+        self.assertLessEqual(renewals[0].number(wire.MIN_LEASE_TIME), 3)
         self.assertEqual({m.get(wire.LEASE_ID) for m in renewals},
                          {fake.seen[0].get(wire.LEASE_ID)})
         self.assertEqual(self.leases()[0]['state'], 'active')
         shown = h.show('a')['env']['RASIP_LEASE_END']
         self.assertGreater(int(shown), int(answer['env']['RASIP_LEASE_END']))
+
+    def test_a_lost_answer_has_not_made_the_lease_shorter(self):
+        """A renewal asks for no less than is left, until the server says that it cannot."""
+        def answer(message):
+            if message.kind == wire.REQUEST:
+                return madcap_fake.grant(message, seconds=8)
+            if message.kind == wire.RENEW and message.has(wire.MIN_LEASE_TIME):
+                return madcap_fake.nak(message, wire.NOT_COMPLETED,
+                                       wire.u16(wire.MIN_LEASE_TIME))
+            return madcap_fake.grant(message, seconds=3) if message.kind == wire.RENEW else \
+                madcap_fake.ack(message)
+
+        fake = self.fake(answer)
+        h = self.start(self.pool(fake))
+        self.assert_up(h.connect('a', user='a'))
+        h.wait(6)
+        renewals = [m for m in fake.seen if m.kind == wire.RENEW]
+        self.assertIn(renewals[0].number(wire.MIN_LEASE_TIME), (4, 5))
+        self.assertFalse(renewals[1].has(wire.MIN_LEASE_TIME))
+        self.assertGreater(len(renewals), 2)
+        self.assertEqual(self.leases()[0]['state'], 'active')
 
     def test_t20_a_nak_hangs_up_and_is_followed_by_one_release(self):
         def answer(message):

@@ -207,6 +207,38 @@ class Modules(Case):
         os.chmod(entry['path'], 0o666)
         self.assert_no_start(entry, 'writable')
 
+    def assert_no_configuration(self, reason):
+        done = self.run_script()
+        self.assertEqual((done.returncode, done.stdout), (1, b''))
+        self.assertIn(reason, done.stderr.decode())
+
+    def test_configuration_that_others_may_write_is_not_loaded(self):
+        self.write_config(pool('p', '10.64.0.1'))
+        for mode in (0o666, 0o602):
+            os.chmod(self.conf, mode)
+            self.assert_no_configuration(f'{self.conf}: belongs to another user or may be written')
+        os.chmod(self.conf, 0o644)
+        self.assertEqual(self.run_script().returncode, 0)
+
+    @unittest.skipIf(os.geteuid(), 'needs root')
+    def test_configuration_of_another_user_is_not_loaded(self):
+        self.write_config(pool('p', '10.64.0.1'))
+        os.chown(self.conf, 65534, 65534)
+        self.assert_no_configuration('belongs to another user')
+        os.chown(self.conf, 0, 65534)
+        os.chmod(self.conf, 0o664)
+        self.assert_no_configuration('may be written by others')
+
+    def test_included_file_that_others_may_write_is_not_loaded(self):
+        part = self.directory / 'part.conf'
+        part.write_text('')
+        self.write_config(pool('p', '10.64.0.1'))
+        with open(self.conf, 'a', encoding='utf-8') as conf:
+            conf.write(f'\n@include "{part}"\n')
+        self.assertEqual(self.run_script().returncode, 0)
+        os.chmod(part, 0o666)
+        self.assert_no_configuration('may be written by others')
+
     def test_ra_6_argument_is_passed_on(self):
         h = self.start(modules=[self.module('one', 'address=10.9.0.5')])
         h.wait(0)
@@ -230,6 +262,24 @@ class Directories(Case):
         self.runtime_dir = self.directory / 'new' / 'run'
         self.assert_up(self.start(pool('p', '10.64.0.1')).connect('a', user='alice'))
         self.assertEqual(self.runtime_dir.stat().st_mode & 0o022, 0)
+
+    def test_modes_do_not_depend_on_the_umask(self):
+        for umask in ('000', '022', '177'):
+            with self.subTest(umask):
+                self.runtime_dir = self.directory / f'run-{umask}'
+                self.state_dir = self.directory / f'state-{umask}'
+                self.write_config(pool('p', '10.64.0.1'))
+                h = self.start(wrap=('sh', '-c', f'umask {umask}; exec "$@"', 'sh'))
+                self.assert_up(h.connect('a', user='alice'))
+                h.wait(1.5)
+                self.assertTrue((self.state_dir / 'memory.mdb').exists())
+                self.assertEqual(h.disconnect('a')['result'], 'down')
+                h.close()
+                for top in (self.runtime_dir, self.state_dir):
+                    self.assertEqual(top.stat().st_mode & 0o777, 0o750)
+                    for path in top.rglob('*'):
+                        wanted = 0o700 if path.is_dir() else 0o600
+                        self.assertEqual(path.stat().st_mode & 0o777, wanted, path)
 
     def test_file_in_its_place(self):
         self.runtime_dir.write_text('')
@@ -374,7 +424,7 @@ class DamagedStore(Case):
         whole = self.store.read_bytes()
         # A byte for the kind's length, the kind, the version in four bytes.
         kind = b'\x0crasip-leases'
-        changed = whole.replace(kind + (1).to_bytes(4, 'big'), kind + (1000).to_bytes(4, 'big'))
+        changed = whole.replace(kind + (2).to_bytes(4, 'big'), kind + (1000).to_bytes(4, 'big'))
         self.assertNotEqual(changed, whole)
         self.store.write_bytes(changed)
         h = self.start()

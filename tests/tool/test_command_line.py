@@ -47,6 +47,19 @@ class Usage(Case):
         complaint = self.fails(2, 'a\nb\033[2J\x7f')
         self.assertIn(r"unknown verb 'a\x0ab\x1b[2J\x7f'", complaint)
 
+    def test_a_name_shows_as_it_is_or_byte_by_byte(self):
+        """What would move the cursor, turn the direction of writing, or is no UTF-8 is escaped."""
+        kept = (b'caf\xc3\xa9', b'\xe0\xa4\xb9', b'\xe2\x82\xac', b'\xed\x9f\xbf', b'\xf0\x9f\x98\x80',
+                b'\xf4\x8f\xbf\xbf', b'\xe2\x81\xa5', b'\xe2\x80\xa7')
+        for name in kept:
+            self.assertIn(b"'" + name + b"'", self.run_tool('leases', '--pool', name).stderr)
+        escaped = (b'\xc2\x85', b'\x7f', b'\x1b', b'\xe2\x80\xae', b'\xe2\x80\x8f', b'\xe2\x81\xa6',
+                   b'\xe2\x80\xa8', b'\xc0\xaf', b'\xc3', b'\xe0\x80\x80', b'\xed\xa0\x80',
+                   b'\xf0\x80\x80\x80', b'\xf4\x90\x80\x80', b'\xf5\x80\x80\x80', b'\x80')
+        for name in escaped:
+            text = ''.join(f'\\x{byte:02x}' for byte in name).encode()
+            self.assertIn(b"'" + text + b"'", self.run_tool('leases', '--pool', name).stderr)
+
     def test_configuration_before_or_after_the_verb(self):
         path = os.fspath(self.config)
         for words in (('-c', path, 'check'), ('check', '-c', path), (f'-c{path}', 'check'),

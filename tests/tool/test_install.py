@@ -22,13 +22,14 @@ class Install(unittest.TestCase):
         self.root = pathlib.Path(scratch.name)
 
     def make(self, goal, *variables):
-        """Runs a goal on what has been built, without building anything again."""
+        """Runs a goal on what has been built, without building anything again. Who installs may
+        have a umask for files of his own."""
         environment = {name: value for name, value in os.environ.items()
                        if name not in ('MAKEFLAGS', 'MFLAGS', 'MAKELEVEL', 'DESTDIR', 'PREFIX')}
         built = [word for name in BUILT for word in ('-o', f'{BUILD}/{name}')]
         command = ['make', *built, goal, f'BUILD={BUILD}', f'DESTDIR={self.root}', 'PREFIX=/usr',
                    *variables]
-        done = subprocess.run(command, cwd=TOP, env=environment, text=True, check=False,
+        done = subprocess.run(command, cwd=TOP, env=environment, text=True, check=False, umask=0o077,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.assertEqual(done.returncode, 0, done.stdout)
 
@@ -67,6 +68,9 @@ class Install(unittest.TestCase):
             with self.subTest(name=name):
                 programs = pathlib.PurePath(name).parent.name in ('bin', 'sbin')
                 self.assertEqual(mode, 0o755 if programs else 0o644)
+        for path in self.root.rglob('*'):
+            if path.is_dir():
+                self.assertEqual(path.stat().st_mode & 0o777, 0o755, path)
 
     def test_the_manual_is_there(self):
         self.make('install')

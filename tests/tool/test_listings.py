@@ -16,7 +16,7 @@ from toolbox import Case, RASIP, Terminal, wait_for
 POOL_KEYS = ['name', 'backend', 'mode', 'size', 'active', 'held', 'free', 'reserved',
              'utilisation', 'peak', 'grants', 'refusals', 'reclaims']
 LEASE_KEYS = ['address', 'pool', 'user', 'port', 'state', 'since', 'expires', 'pid', 'server',
-              'group']
+              'group', 'owner']
 COLOUR = re.compile(r'\033\[\d*m')
 
 
@@ -111,13 +111,14 @@ class Leases(Case):
         os.kill(lease.pop('pid'), 0)
         self.assertEqual(lease, {'address': address, 'pool': 'residential', 'user': 'bob',
                                  'port': 'ttyS3', 'state': 'active', 'expires': None,
-                                 'server': None, 'group': None})
+                                 'server': None, 'group': None, 'owner': 'alive'})
 
     def test_the_table(self):
         self.sessions.connect('a', 'bob', port='ttyS3')
         head, line = self.ok('leases').splitlines()
-        self.assertEqual(head.split(), 'ADDRESS POOL USER PORT STATE SINCE EXPIRES PID'.split())
-        self.assertRegex(line, r'^10\.64\.0\.\d+  residential  bob   ttyS3  active  \S+Z  - +\d+$')
+        self.assertEqual(head.split(), 'ADDRESS POOL USER PORT STATE SINCE EXPIRES PID OWNER'.split())
+        self.assertRegex(line, r'^10\.64\.0\.\d+  residential  bob   ttyS3  active  \S+Z  - +\d+  '
+                               r'alive$')
 
     def test_held_and_remembered_ones(self):
         held = self.sessions.connect('a', 'a@rest', port='ttyS1')
@@ -139,7 +140,23 @@ class Leases(Case):
         address = self.sessions.connect('a', 'bob')
         self.sessions.command('disconnect a')
         self.assertIsNone(self.leases('--all')[address]['expires'])
-        self.assertRegex(self.ok('leases', '--all'), r'held +\S+Z  never +-\n')
+        self.assertRegex(self.ok('leases', '--all'), r'held +\S+Z  never +-  -\n')
+
+    def test_whose_owner_is_dead(self):
+        alive, dead = (self.sessions.connect(name, name) for name in ('al', 'ed'))
+        self.assertEqual(self.json('leases', '--dead'), [])
+        self.assertEqual(self.run_tool('leases', '--dead').stderr,
+                         b'rasip: no leases of dead processes\n')
+        self.sessions.command('kill ed')
+        leases = self.leases()
+        self.assertEqual({a: (lease['state'], lease['owner']) for a, lease in leases.items()},
+                         {alive: ('active', 'alive'), dead: ('active', 'dead')})
+        self.assertEqual(list(self.leases('--dead')), [dead])
+        self.assertEqual([line.split()[-1] for line in self.ok('leases').splitlines()],
+                         ['OWNER', *(leases[a]['owner'] for a in leases)])
+        self.sessions.command('disconnect al')
+        self.ok('reclaim')
+        self.assertEqual({lease['owner'] for lease in self.leases('--all').values()}, {None})
 
     def test_filters(self):
         addresses = [self.sessions.connect(f's{i}', user)
@@ -196,7 +213,7 @@ class Leases(Case):
                 self.assertEqual(self.leases()[address]['user'], in_json)
                 row, = [line for line in self.ok('leases').splitlines()
                         if line.split()[0] == address]
-                self.assertEqual((row.split()[2], len(row.split())), (in_table, 8))
+                self.assertEqual((row.split()[2], len(row.split())), (in_table, 9))
         self.assertEqual(len(self.ok('leases').splitlines()), len(cases) + 1)
 
     def test_nobody(self):

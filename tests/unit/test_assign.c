@@ -44,6 +44,10 @@ static const struct {
 	{ "alice", "", NULL, 0, 'b', 0x0a000107 },
 	{ "Alice", "", NULL, POOL_E_REFUSED, '-', 0 },
 	{ "alice2", "", NULL, POOL_E_REFUSED, '-', 0 },
+	/* a name is no pattern */
+	{ "al*", "", NULL, POOL_E_REFUSED, '-', 0 },
+	{ "?lice", "", NULL, POOL_E_REFUSED, '-', 0 },
+	{ "[a]lice", "", NULL, POOL_E_REFUSED, '-', 0 },
 	{ "bob", "ttyS1", NULL, 0, '-', 0xc0000209 },
 	{ "bob", "ttyS2", NULL, 0, 'a', 0 },
 	{ "bob", "ttyS10", NULL, 0, 'a', 0 },

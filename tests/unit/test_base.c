@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The cursor over bytes, the random order of numbers, owners' locks, directories. */
 #include <check.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +103,7 @@ START_TEST(permute_visits_every_number_once)
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		uint64_t n = sizes[i];
-		bool *seen = calloc(n, sizeof(*seen));
+		bool *seen = calloc((size_t)n, sizeof(*seen));
 
 		ck_assert_ptr_nonnull(seen);
 		for (uint64_t index = 0; index < n; index++) {
@@ -244,6 +245,33 @@ START_TEST(directories_of_others_are_not_trusted)
 }
 END_TEST
 
+START_TEST(every_code_has_words_of_its_own)
+{
+	for (int code = POOL_E_BACKEND; code <= POOL_OK; code++) {
+		ck_assert_str_ne(pool_strerror(code), pool_strerror(1));
+		for (int other = POOL_E_BACKEND; other < code; other++)
+			ck_assert_str_ne(pool_strerror(code), pool_strerror(other));
+	}
+	ck_assert_str_eq(pool_strerror(POOL_E_BACKEND - 1), pool_strerror(1));
+}
+END_TEST
+
+START_TEST(a_reason_that_is_too_long_is_cut)
+{
+	struct error error;
+	char text[2 * sizeof(error.text)];
+
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	error_set_errno(&error, ENOENT, "%s", text);
+	ck_assert_uint_eq(strlen(error.text), sizeof(error.text) - 1);
+	error_set_errno(&error, ENOENT, "here");
+	ck_assert_str_eq(error.text, "here: No such file or directory");
+	error_set(NULL, "nobody");
+	error_set_errno(NULL, ENOENT, "nobody");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("base");
@@ -260,6 +288,8 @@ int main(void)
 	tcase_add_test(tcase, a_release_frees_what_a_child_still_has_open);
 	tcase_add_test(tcase, directories_are_made_with_the_right_mode);
 	tcase_add_test(tcase, directories_of_others_are_not_trusted);
+	tcase_add_test(tcase, every_code_has_words_of_its_own);
+	tcase_add_test(tcase, a_reason_that_is_too_long_is_cut);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);

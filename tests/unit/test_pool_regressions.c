@@ -51,6 +51,33 @@ START_TEST(forgetting_ends_a_rest_that_is_forever)
 }
 END_TEST
 
+/* A session that was just giving its address back looked dead to `rasip release`, which then forgot
+ * the user instead of leaving what had ended well. */
+START_TEST(what_looked_dead_may_have_ended_well)
+{
+	struct pool_lease one;
+	struct pool_lease other;
+	uint64_t id;
+
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.0/24\"); } );");
+	ASSERT_GETS(&one, "alice", "10.0.0.0");
+	id = one.id;
+	ck_assert_int_eq(pool_take_back(fixture.pool, be("10.0.0.0"), id, &fixture.why),
+			 POOL_E_NOT_OWNER);
+	give_back(&one);
+	ck_assert_int_eq(pool_take_back(fixture.pool, be("10.0.0.0"), id, &fixture.why),
+			 POOL_E_NOT_FOUND);
+	ASSERT_GETS(&other, "bob", "10.0.0.1");
+	ASSERT_GETS(&one, "alice", "10.0.0.0");
+	ck_assert_int_eq(pool_take_back(fixture.pool, be("10.0.0.0"), id, &fixture.why),
+			 POOL_E_NOT_FOUND);
+	id = one.id;
+	let_go(&one);
+	ck_assert_int_eq(pool_take_back(fixture.pool, be("10.0.0.0"), id, &fixture.why), 0);
+	ASSERT_GETS(&one, "alice", "10.0.0.0");
+}
+END_TEST
+
 /* An address put aside before anybody had it then rested for a last user who did not exist. */
 START_TEST(a_conflict_is_nobodys_rest)
 {
@@ -580,6 +607,7 @@ static TCase *make_tcase(void)
 
 	tcase_add_checked_fixture(tcase, fixture_begin, fixture_end);
 	tcase_add_test(tcase, forgetting_ends_a_rest_that_is_forever);
+	tcase_add_test(tcase, what_looked_dead_may_have_ended_well);
 	tcase_add_test(tcase, a_conflict_is_nobodys_rest);
 	tcase_add_test(tcase, no_refusal_while_a_pool_of_the_chain_is_unproven);
 	tcase_add_test(tcase, an_old_sessions_end_does_not_put_the_pool_back);

@@ -2,12 +2,15 @@
 """ras-harness as an object: commands are methods, answers are dicts."""
 
 import json
+import os
+import shlex
 import subprocess
 import tempfile
 
 from rasip_test import paths
 
 ANSWER_SEC = 100
+UNDER = shlex.split(os.environ.get('RASIP_UNDER', ''))  # a checker, as valgrind
 
 
 class HarnessError(Exception):
@@ -40,7 +43,7 @@ class Harness:
     def __init__(self, conf=None, wrap=(), **settings):
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            [*wrap, *arguments(conf, **settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            [*wrap, *UNDER, *arguments(conf, **settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self._errors, cwd='/')
         self.status = None
 

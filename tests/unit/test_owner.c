@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Owners' locks: which file and byte an address has, and many questions at a time.
+ */
+#include <check.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "owner.h"
+
+/* A stride that spreads addresses over all files, unevenly, and over all of IPv4. */
+#define STRIDE UINT32_C(131071)
+#define MANY 20000
+
+static char directory[256];
+static int runtime_fd;
+static struct owner_dir owners;
+static struct error why;
+
+static void begin(void)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	snprintf(directory, sizeof(directory), "%s/rasip-owner-XXXXXX", tmp != NULL ? tmp : "/tmp");
+	ck_assert_ptr_nonnull(mkdtemp(directory));
+	runtime_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(runtime_fd, 0);
+	owner_dir_open(runtime_fd, &owners);
+}
+
+static void end(void)
+{
+	char name[OWNER_FILE_NAME_SIZE];
+
+	for (unsigned int file = 0; file < OWNER_FILES; file++) {
+		owner_file_name(file, name);
+		unlinkat(runtime_fd, name, 0);
+	}
+	unlinkat(runtime_fd, "owner", AT_REMOVEDIR);
+	owner_dir_close(&owners);
+	close(runtime_fd);
+	rmdir(directory);
+}
+
+static int take(uint32_t addr, bool shared)
+{
+	int fd = -1;
+
+	ck_assert_int_eq(owner_take(&owners, addr, shared, &fd, &why), 0);
+	return fd;
+}
+
+START_TEST(every_address_has_a_byte_of_its_own)
+{
+	/* The first two share a file, the third is one round of files further on. */
+	const uint32_t addrs[] = { 0x0a000001, 0x0a000002, 0x0a000001 + 16 * OWNER_FILES,
+				   UINT32_MAX };
+	int fds[4];
+
+	ck_assert_uint_eq(owner_file(addrs[0]), owner_file(addrs[2]));
+	for (size_t i = 0; i < 4; i++) {
+		ck_assert(!owner_is_held(&owners, addrs[i]));
+		fds[i] = take(addrs[i], false);
+		ck_assert(owner_is_live(&owners, addrs[i]));
+	}
+	for (size_t i = 0; i < 4; i++) {
+		int again;
+
+		ck_assert_int_eq(owner_take(&owners, addrs[i], false, &again, &why),
+				 POOL_E_REFUSED);
+		owner_drop(addrs[i], &fds[i]);
+		ck_assert(!owner_is_held(&owners, addrs[i]));
+	}
+}
+END_TEST
+
+/* Every 70th is a session's, every 50th our own end of a link; the others are nobody's. (A process
+ * may not have many files open.) */
+static int take_some(uint32_t i)
+{
+	if (i % 70 == 0)
+		return take(i * STRIDE, false);
+	return i % 50 == 0 ? take(i * STRIDE, true) : -1;
+}
+
+/* The loop variable is half the number of threads. */
+START_TEST(many_questions_have_the_answers_of_single_ones)
+{
+	struct owner_questions questions = { 0 };
+	static int fds[MANY];
+	size_t live = 0;
+
+	for (uint32_t i = 0; i < MANY; i++) {
+		fds[i] = take_some(i);
+		ck_assert_int_eq(owner_add_question(&questions, i * STRIDE, i), 0);
+	}
+	owner_ask(&owners, &questions, 2 * (unsigned int)_i);
+	for (size_t i = 0; i < MANY; i++) {
+		ck_assert_uint_eq(questions.list[i].id, i);
+		ck_assert_uint_eq(questions.list[i].addr, (uint32_t)i * STRIDE);
+		ck_assert_int_eq(questions.list[i].live, i % 70 == 0);
+		if (i % 30 == 0)
+			ck_assert_int_eq(questions.list[i].live,
+					 owner_is_live(&owners, (uint32_t)i * STRIDE));
+		live += questions.list[i].live;
+	}
+	ck_assert_uint_eq(live, (MANY + 69) / 70);
+	owner_questions_done(&questions);
+	for (size_t i = 0; i < MANY; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+END_TEST
+
+START_TEST(in_doubt_an_owner_lives)
+{
+	struct owner_questions questions = { 0 };
+	char name[OWNER_FILE_NAME_SIZE];
+	int fd = take(1, false);
+
+	/* The lock file cannot be opened: a link is not followed. */
+	owner_drop(1, &fd);
+	owner_file_name(owner_file(1), name);
+	ck_assert_int_eq(unlinkat(runtime_fd, name, 0), 0);
+	ck_assert_int_eq(symlinkat("elsewhere", runtime_fd, name), 0);
+	ck_assert(owner_is_live(&owners, 1));
+	ck_assert_int_eq(owner_add_question(&questions, 1, 0), 0);
+	ck_assert_int_eq(owner_add_question(&questions, 2, 0), 0);
+	ck_assert_int_eq(owner_add_question(&questions, 1000, 0), 0);
+	owner_ask(&owners, &questions, 0);
+	ck_assert(questions.list[0].live);
+	ck_assert(questions.list[1].live);
+	ck_assert(!questions.list[2].live);
+	owner_questions_done(&questions);
+}
+END_TEST
+
+START_TEST(no_question_at_all)
+{
+	struct owner_questions questions = { 0 };
+
+	owner_ask(&owners, &questions, 4);
+	owner_questions_done(&questions);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("owner");
+	TCase *tcase = tcase_create("owner");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tcase, begin, end);
+	tcase_add_test(tcase, every_address_has_a_byte_of_its_own);
+	tcase_add_loop_test(tcase, many_questions_have_the_answers_of_single_ones, 0, 3);
+	tcase_add_test(tcase, in_doubt_an_owner_lives);
+	tcase_add_test(tcase, no_question_at_all);
+	suite_add_tcase(suite, tcase);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}
