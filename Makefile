@@ -50,6 +50,10 @@ ALL_LDFLAGS := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANI
 
 POOL_LIBS := -llmdb -lconfig
 JSON_LIBS := -ljansson
+# For madcapd's book in PostgreSQL; without libpq madcapd is built without it.
+LIBPQ_CFLAGS = $(shell $(PKG_CONFIG) --exists libpq 2>/dev/null && \
+	echo -DHAVE_LIBPQ $$($(PKG_CONFIG) --cflags libpq | sed 's/-I/-isystem /g'))
+LIBPQ_LIBS = $(shell $(PKG_CONFIG) --libs libpq 2>/dev/null)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check 2>/dev/null || echo -lcheck)
 
 # The client's side of the protocol: pools that lease from servers need it as well.
@@ -97,7 +101,8 @@ FLAGS_STAMP := $(BUILD)/flags
 FLAGS_NOW := $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) $(PPPD_INCLUDE)
 $(FLAGS_STAMP): FORCE | $(filter deps,$(MAKECMDGOALS))
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(FLAGS_NOW)' | cmp -s - $@ || printf '%s\n' '$(FLAGS_NOW)' >$@
+	@printf '%s\n' '$(FLAGS_NOW) $(LIBPQ_CFLAGS)' | cmp -s - $@ || \
+		printf '%s\n' '$(FLAGS_NOW) $(LIBPQ_CFLAGS)' >$@
 .PHONY: FORCE
 FORCE:
 
@@ -109,6 +114,8 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 # pppd's headers are not written for our warnings; as system headers they do not get them.
 $(BUILD)/obj/plugin/plugin.o $(call object,$(HARNESS_SOURCES)) $(call object,$(MODULE_SOURCES) $(REAL_SOURCES)): \
 	EXTRA_CFLAGS = -isystem $(PPPD_INCLUDE)
+
+$(call object,$(wildcard pool/madcap/*postgres*.c)): EXTRA_CFLAGS = $(LIBPQ_CFLAGS)
 
 $(BUILD)/libpool.a: $(POOL_OBJECTS)
 	$(call say,AR,$@)
@@ -130,7 +137,7 @@ $(BUILD)/rasip: $(call object,$(TOOL_SOURCES)) $(BUILD)/libpool.a
 
 $(BUILD)/madcapd: $(call object,pool/madcap/madcapd.c) $(BUILD)/libmadcap_core.a $(BUILD)/libpool.a
 	$(call say,LD,$@)
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS) $(LIBPQ_LIBS)
 
 # The harness stands for pppd: it exports what a plugin takes from pppd, and nothing of the pool.
 $(BUILD)/ras-harness: $(call object,$(HARNESS_SOURCES))
@@ -168,7 +175,7 @@ $(BUILD)/tests/test_madcap_%: $(BUILD)/obj/tests/unit/test_madcap_%.o \
 		$(BUILD)/libmadcap_core.a $(BUILD)/libpool.a
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(CHECK_LIBS) $(POOL_LIBS) $(JSON_LIBS) $(LIBPQ_LIBS)
 
 $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpool.a
 	$(call say,LD,$@)
@@ -241,7 +248,7 @@ $(REPLAYS): $(BUILD)/libpool.a
 # ---- what is needed from the distribution --------------------------------------------------------
 
 DEPS := gcc g++ libc6-dev make pkg-config binutils ppp ppp-dev liblmdb-dev libconfig-dev libjansson-dev \
-	check python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
+	check libpq-dev postgresql python3 user-mode-linux pppoe xl2tpd iproute2 kmod socat \
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc universal-ctags \
 	valgrind gcovr gcc-i686-linux-gnu libc6-dev-i386-cross
 # For check-all and fuzz-afl.
@@ -286,10 +293,14 @@ check: all $(TEST_BUILDS) ## every test; SUITES="unit tool" for some, TESTS=PATT
 check-unit: all $(UNIT_TESTS) ## functions of pool/ and plugin/
 check-harness: all ## the plugin, played by ras-harness
 check-tool: all $(REPLAYS) ## rasip(8), installing, and what fuzzing found
-check-madcap: all ## madcap(1) and madcapd(8)
+check-madcap: all $(BUILD)/tests/test_madcap_book ## madcap(1) and madcapd(8)
 check-real: all $(REAL_PLUGINS) ## real pppds in user-mode Linux
 check-unit check-harness check-tool check-madcap check-real:
 	@$(RUN_TESTS) --suite $(@:check-%=%) $(addprefix --filter ,$(TESTS))
+
+.PHONY: torture-book
+torture-book: all ## minutes of random faults for a shared lease book; TORTURE_SECONDS, TORTURE_SEED
+	@TORTURE_SECONDS=$${TORTURE_SECONDS:-240} $(RUN_TESTS) -v --suite madcap --filter test_shared_torture
 
 .PHONY: check-all
 check-all: check ## and what takes longer: 32 bit, big-endian, valgrind, ...; PLATFORMS="i386 scan" for some
@@ -298,6 +309,7 @@ check-all: check ## and what takes longer: 32 bit, big-endian, valgrind, ...; PL
 .PHONY: bench
 bench: $(BENCHES) $(BUILD)/rasip ## the benchmarks; BENCH_QUICK=1 for a short run
 	@for bench in $(BENCHES); do $$bench || exit 1; done
+	@RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench_shared_book.py
 
 # A corpus for each in tests/fuzz/corpus, a dictionary beside the target where it has one. What is
 # found meanwhile stays in build/fuzz/corpus; a crash leaves its input in build/fuzz.
@@ -349,7 +361,7 @@ format: ## lay out all C sources
 format-check: ## are they?
 	$(Q)clang-format --dry-run --Werror $(C_SOURCES) $(HEADERS)
 lint: ## what compilers, clang-tidy, cppcheck and others have to say; LINTS="tidy headers" for some
-	@LINT_CFLAGS='$(filter-out -MMD -MP,$(ALL_CFLAGS))' LINT_SOURCES='$(C_SOURCES)' \
+	@LINT_CFLAGS='$(filter-out -MMD -MP,$(ALL_CFLAGS)) $(LIBPQ_CFLAGS)' LINT_SOURCES='$(C_SOURCES)' \
 		LINT_HEADERS='$(HEADERS)' PPPD_INCLUDE='$(PPPD_INCLUDE)' PYTHON='$(PYTHON)' \
 		tests/lint $(LINTS)
 

@@ -15,11 +15,17 @@
  * it is on disk, or else none of it has happened: neither on disk nor in what the book answers. A
  * change that fails with POOL_E_STORE spoils its batch: abort it.
  *
- * Engines. The functions here are a thin shell over a table of operations; book_open() opens the
- * engine of one host (one file by way of store.h, one process at a time, indexes in memory). An
- * engine shared by several servers can stand in its place: then book_is_shared() is true.
+ * Engines. The functions here are a thin shell over a table of operations. There is the engine of
+ * one host (book_file.h: one file, one process at a time) and one that several servers share
+ * (book_postgres.h: a database); then book_is_shared() is true. Both have all leases in memory.
  *
- * One thread. Nothing blocks but open and commit.
+ * Sharing. What the memory of a shared book says may be out of date. That does no harm, as a commit
+ * fails with BOOK_AGAIN where any other server has committed since: nothing has happened then, the
+ * book knows more now, and the batch is to be made again from its beginning. Who answers by what
+ * the book says, and changes nothing, calls book_rely(), so that commit makes sure of it.
+ *
+ * One thread. Nothing blocks but open and commit and, of a shared book, begin, refresh and work, each
+ * for a small multiple of the configured timeout at most; but all leases may have to be read again.
  */
 #ifndef RASIP_MADCAP_BOOK_H
 #define RASIP_MADCAP_BOOK_H
@@ -43,6 +49,9 @@ enum book_state {
 };
 
 struct book_engine;
+struct pollfd;
+
+#define BOOK_AGAIN 1 /* of book_commit() */
 
 #define BOOK_SHARED_ID 1 /* flag: the Shared Lease Identifier feature was used (2.13.3) */
 
@@ -111,22 +120,27 @@ enum book_lack {
 };
 
 struct book_options {
-	const char *state_dir; /* exists; the file is madcap-book.mdb in it */
-	uint64_t map_bytes;    /* how far the file may grow; 0: 16 GiB */
-	uint32_t extra_sec;    /* between two leases of an address */
-	uint64_t seed;         /* random: where allocation begins, and how hashing goes */
-	bool unsynced;         /* for tests only: commits do not wait for the disk */
-	bool trusted;          /* for tests only: no child reads the file first */
+	const char *connection; /* to a database, as libpq has it; NULL: a file in state_dir */
+	const char *server;     /* shared: what this server is called there */
+	int timeout_ms;         /* shared: for one answer of the database */
+	const char *state_dir;  /* exists; the file is madcap-book.mdb in it */
+	uint64_t map_bytes;     /* how far the file may grow; 0: 16 GiB */
+	uint32_t extra_sec;     /* between two leases of an address */
+	uint64_t seed;          /* random: where allocation begins, and how hashing goes */
+	bool unsynced;          /* for tests only: commits do not wait for the disk */
+	bool trusted;           /* for tests only: no child reads the file first */
 };
 
 struct book;
 
 /*
- * Opens the book and reads it; with book_set_spaces() about 3 s for a million leases. A child reads
- * it first, since a damaged page ends who comes across it: not to be called with threads about.
- * Returns 0; POOL_E_REFUSED if another process has it; POOL_E_DAMAGED, POOL_E_VERSION for a file
- * that is no book of this version, which is left as it is; POOL_E_STORE, POOL_E_SYSTEM,
- * POOL_E_NO_MEMORY.
+ * Opens the book and reads it; with book_set_spaces() about 3 s for a million leases. Of a
+ * file a child reads it first, since a damaged page ends who comes across it: not to be called with
+ * threads about. Returns 0; POOL_E_REFUSED if another process has it, or the database says no; POOL_E_DAMAGED,
+ * POOL_E_VERSION for a file or a schema that is no book of this version, which is left as it is;
+ * POOL_E_NOT_FOUND where the database has none; POOL_E_CONFIG for a connection string that is none;
+ * POOL_E_STORE, POOL_E_SYSTEM, POOL_E_NO_MEMORY. A database that cannot be reached is no failure: see
+ * book_problem().
  */
 int book_open(const struct book_options *options, struct book **ret, struct error *error)
 	__attribute__((warn_unused_result));
@@ -144,9 +158,74 @@ bool book_is_shared(const struct book *book);
 int book_set_spaces(struct book *book, const struct book_space *spaces, size_t n,
 		    uint32_t extra_sec) __attribute__((warn_unused_result));
 
+/*
+ * A database that cannot be reached fails the commit, not the beginning. Commit returns 0, BOOK_AGAIN
+ * or a negative code; only then is the reason in `error`.
+ */
 int book_begin(struct book *book, struct error *error) __attribute__((warn_unused_result));
 int book_commit(struct book *book, struct error *error) __attribute__((warn_unused_result));
 void book_abort(struct book *book);
+
+/* In a batch: something is answered by what the book says, so commit has to make sure that it is so
+ * still. */
+void book_rely(struct book *book);
+
+/* ---- sharing; of a book in a file these do nothing ------------------------------------------- */
+
+/* Makes the tables, or brings them to this version; *ret_did says which, in static text. Blocks. */
+int book_init_shared(const struct book_options *options, const char **ret_did, struct error *error)
+	__attribute__((warn_unused_result));
+
+/* The time that leases go by, in Unix seconds: unix_sec, or the database's time, whatever the clock
+ * of this host says. mono_ms is now, on the monotonic clock. */
+int64_t book_now(const struct book *book, int64_t mono_ms, int64_t unix_sec);
+
+/* What servers that share a book have done since each was started. */
+struct book_deeds {
+	uint64_t granted;
+	uint64_t renewed;
+	uint64_t released;
+};
+
+struct book_peer {
+	const char *name;  /* the book's, until it is refreshed */
+	uint64_t seen_sec; /* Unix: when it told its deeds last */
+	struct book_deeds deeds;
+};
+
+/* What the others have done meanwhile, so that listings show it, and tells them what this server has
+ * done; NULL: nothing new. Not inside a batch. */
+void book_refresh(struct book *book, const struct book_deeds *deeds);
+
+/* The i-th server that has told, as of the last refresh; false behind the last one. */
+bool book_peer(const struct book *book, size_t i, struct book_peer *ret);
+
+/* Why nothing can be committed at present, as one line; NULL if it can. */
+const char *book_problem(const struct book *book);
+
+/*
+ * The connection that is made again in the background. book_poll() says what to wait for, if
+ * anything; book_work() goes on with it, and returns the milliseconds until it is to be called
+ * again in any case, or -1.
+ */
+bool book_poll(const struct book *book, struct pollfd *ret);
+int book_work(struct book *book);
+
+/* A shared book as it is seen from here. */
+struct book_health {
+	const char *place; /* the database's host */
+	bool is_up;
+	uint64_t version;     /* the number of the newest batch that is known */
+	uint64_t connections; /* made, in all */
+	uint64_t failures;    /* of connections and of statements */
+	uint64_t exchanges;   /* round trips */
+	uint64_t busy_us;     /* spent in them */
+	uint64_t again;       /* batches that were overtaken, and made again */
+	uint64_t reloads;     /* how often all leases were read */
+};
+
+/* False if it is not shared. */
+bool book_health(const struct book *book, struct book_health *ret);
 
 /* The lease with this identifier, in any state, also expired: 0 or POOL_E_NOT_FOUND. */
 int book_find(const struct book *book, struct madcap_bytes id, struct book_lease *ret)

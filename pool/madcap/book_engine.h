@@ -33,6 +33,16 @@ struct book_engine {
 	bool (*stats)(const struct book *book, const struct madcap_address *scope,
 		      struct book_stats *ret);
 	struct book_range (*range)(const struct book_lease *lease, size_t index);
+
+	/* Of shared books; NULL where there is nothing to do. */
+	void (*rely)(struct book *book);
+	void (*refresh)(struct book *book, const struct book_deeds *deeds);
+	bool (*peer)(const struct book *book, size_t i, struct book_peer *ret);
+	int64_t (*now)(const struct book *book, int64_t mono_ms);
+	const char *(*problem)(const struct book *book);
+	bool (*poll)(const struct book *book, struct pollfd *ret);
+	int (*work)(struct book *book);
+	void (*health)(const struct book *book, struct book_health *ret);
 };
 
 /* An engine's own struct begins with this. */

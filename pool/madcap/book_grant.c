@@ -6,7 +6,7 @@
  * too few gives them all back. First comes the wish as it stands, then a shorter lease, then a later
  * start, each the best there is (RFC 2730, 2.2.4).
  */
-#include "book_file.h"
+#include "book_memory.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -289,23 +289,23 @@ static int claim_addresses(struct claim *claim, enum book_lack *ret_lack)
 }
 
 /* Adds the lease, whose addresses are booked, in the place of the one before it. */
-static int replace(struct file_book *book, const struct claim *claim, struct lease *before,
+static int replace(struct memory_book *book, const struct claim *claim, struct lease *before,
 		   const struct madcap_address *before_client)
 {
 	int code = 0;
 
 	if (before != NULL)
-		code = file_book_removed(book, before, before_client);
-	file_book_link(book, claim->lease, &claim->wish->client, false);
-	return code < 0 ? (file_book_added(book, claim->lease), code)
-			: file_book_added(book, claim->lease);
+		code = memory_book_removed(book, before, before_client);
+	memory_book_link(book, claim->lease, &claim->wish->client, false);
+	return code < 0 ? (memory_book_added(book, claim->lease), code)
+			: memory_book_added(book, claim->lease);
 }
 
-int file_book_grant(struct book *base, const struct book_wish *wish, struct book_lease *ret,
-		    enum book_lack *ret_lack)
+int memory_book_grant(struct book *base, const struct book_wish *wish, struct book_lease *ret,
+		      enum book_lack *ret_lack)
 {
-	struct file_book *book = (struct file_book *)(void *)base;
-	struct claim claim = { .wish = wish, .space = file_book_space(book, &wish->scope) };
+	struct memory_book *book = (struct memory_book *)(void *)base;
+	struct claim claim = { .wish = wish, .space = memory_book_space(book, &wish->scope) };
 	struct lease *before = lease_index_find(&book->index, wish->id);
 	struct madcap_address before_client = { .family = 0 };
 	int code;
@@ -314,7 +314,7 @@ int file_book_grant(struct book *base, const struct book_wish *wish, struct book
 		return POOL_E_INVALID;
 	claim.spans_max = wish->count < BOOK_RANGES_MAX ? wish->count : BOOK_RANGES_MAX;
 	claim.lease = lease_new(wish->id, claim.spans_max);
-	if (claim.lease == NULL || file_book_reserve(book) < 0) {
+	if (claim.lease == NULL || memory_book_reserve(book) < 0) {
 		free(claim.lease);
 		return POOL_E_NO_MEMORY;
 	}
@@ -325,19 +325,19 @@ int file_book_grant(struct book *base, const struct book_wish *wish, struct book
 	claim.lease->touched_sec = wish->now_sec;
 	if (before != NULL) {
 		before_client = before->client->address;
-		file_book_unlink(book, before);
+		memory_book_unlink(book, before);
 		claim.before = before->space == claim.space ? before : NULL;
 	}
 	code = claim_addresses(&claim, ret_lack);
 	if (code < 0) {
 		free(claim.lease);
 		if (before != NULL)
-			file_book_link(book, before, &before_client, true);
+			memory_book_link(book, before, &before_client, true);
 		return code;
 	}
 	tidy(claim.lease, claim.spans_max);
 	code = replace(book, &claim, before, &before_client);
-	file_book_show(book, claim.lease, ret);
+	memory_book_show(book, claim.lease, ret);
 	return code;
 }
 
@@ -385,29 +385,29 @@ static struct room room_of(const struct lease *lease, uint32_t start_sec, uint32
 	return room;
 }
 
-static int set_times(struct file_book *book, struct lease *lease, struct booker times,
+static int set_times(struct memory_book *book, struct lease *lease, struct booker times,
 		     uint32_t now_sec)
 {
 	struct change old = { .times = lease->times,
 			      .touched_sec = lease->touched_sec,
 			      .state = lease->state };
 	struct madcap_address client = lease->client->address;
-	int code = file_book_reserve(book);
+	int code = memory_book_reserve(book);
 
 	if (code < 0)
 		return code;
-	file_book_unlink(book, lease);
+	memory_book_unlink(book, lease);
 	lease->times = times;
 	lease->touched_sec = now_sec;
 	/* What was freed just now is there again. */
-	file_book_link(book, lease, &client, true);
-	return file_book_edited(book, lease, &old);
+	memory_book_link(book, lease, &client, true);
+	return memory_book_edited(book, lease, &old);
 }
 
-int file_book_renew(struct book *base, const struct book_wish *wish, struct book_lease *ret,
-		    enum book_lack *ret_lack)
+int memory_book_renew(struct book *base, const struct book_wish *wish, struct book_lease *ret,
+		      enum book_lack *ret_lack)
 {
-	struct file_book *book = (struct file_book *)(void *)base;
+	struct memory_book *book = (struct memory_book *)(void *)base;
 	struct lease *lease = lease_index_find(&book->index, wish->id);
 	struct room room;
 	uint64_t end;
@@ -432,6 +432,6 @@ int file_book_renew(struct book *base, const struct book_wish *wish, struct book
 	code = set_times(book, lease, (struct booker){ (uint32_t)room.start_sec, (uint32_t)end },
 			 wish->now_sec);
 	if (code == 0)
-		file_book_show(book, lease, ret);
+		memory_book_show(book, lease, ret);
 	return code;
 }

@@ -40,6 +40,10 @@ struct lease {
 	uint8_t state;
 	uint8_t flags;
 	uint8_t id_size;
+	/* An engine's: */
+	uint8_t mark;        /* while it commits */
+	uint8_t is_open;     /* how it is kept: without an end, or until its end */
+	uint8_t wants_open;  /* how it is to be kept */
 	struct span spans[]; /* and behind them the identifier */
 };
 

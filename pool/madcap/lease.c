@@ -139,6 +139,9 @@ static int make_query(struct madcap *m, const struct madcap_wish *wish, struct m
 
 	*query = (struct madcap_query){ .operation = MADCAP_REQUEST_LEASE,
 					.retry_ms = m->retry_sec * 1000,
+					.requested = { MADCAP_FEATURE_SERVER_MOBILITY },
+					/* Only of use where there is another one. */
+					.n_requested = m->n_servers > 1,
 					.ranges = ranges };
 	code = put_scope(m, wish, query);
 	if (code == 0)
@@ -220,6 +223,7 @@ static int take_grant(struct madcap *m, const struct madcap_client_id *id, int t
 		lease->ttl = ttl;
 		lease->start_sec = grant.start_sec;
 		lease->stop_sec = grant.end_sec;
+		lease->mobile = grant.mobile;
 		madcap_endpoint_format(&grant.server, lease->server);
 		madcap_address_format(&grant.scope, lease->scope);
 		copy_ranges(lease, &grant);
@@ -254,10 +258,13 @@ static int try_once(struct madcap *m, struct madcap_query *query,
 
 	if (code == 0)
 		code = exchange(m, query, servers);
-	if (code == MADCAP_E_PENDING)
+	if (code == MADCAP_E_PENDING) {
 		withdraw(m, query);
-	else if (code != 0)
+	} else if (code != 0) {
+		if (code == MADCAP_E_TIMED_OUT && m->n_unheard < MADCAP_CLIENT_SERVERS_MAX)
+			m->unheard[m->n_unheard++] = query->id;
 		release_at_silent(m, query);
+	}
 	return code;
 }
 
@@ -312,6 +319,20 @@ static int ask_in_order(struct madcap *m, struct madcap_query *query,
 	return refusal >= 0 ? MADCAP_E_REFUSED : code;
 }
 
+/* A server that shares its leases with the silent ones can end what they may have granted. */
+static void release_elsewhere(struct madcap *m, const struct madcap_query *asked,
+			      const struct madcap_lease *lease)
+{
+	struct madcap_query query = { .family = asked->family };
+	struct madcap_endpoint server;
+
+	for (size_t i = 0; i < m->n_unheard; i++) {
+		query.id = m->unheard[i];
+		if (lease->mobile && madcap_endpoint_parse(lease->server, &server))
+			release_unheard(m, &query, &server);
+	}
+}
+
 /* ---- where to ask ---------------------------------------------------------------------------- */
 
 static int request(struct madcap *m, const struct madcap_wish *wish, struct madcap_query *query)
@@ -354,11 +375,14 @@ int madcap_request(struct madcap *m, const struct madcap_wish *wish, struct madc
 		code = make_id(m, &query);
 		return code != 0 ? code : local_request(m, &query, ttl, ret);
 	}
+	m->n_unheard = 0;
 	code = request(m, wish, &query);
 	if (code == 0) {
 		code = take_grant(m, &query.id, ttl, ret);
 		release_doubles(m, &query);
 	}
+	if (code == 0)
+		release_elsewhere(m, &query, *ret);
 	return code;
 }
 
@@ -375,6 +399,7 @@ static struct madcap_lease *copy_lease(const struct madcap_lease *lease)
 	memcpy(copy->server, lease->server, sizeof(copy->server));
 	memcpy(copy->scope, lease->scope, sizeof(copy->scope));
 	copy->ttl = lease->ttl;
+	copy->mobile = lease->mobile;
 	return copy;
 }
 
@@ -394,23 +419,83 @@ static int renew_here(struct madcap *m, const struct madcap_lease *lease,
 	return 0;
 }
 
-/* The server that granted a lease is the only one to be asked (2.2.7, 2.2.8). */
-static int ask_granter(struct madcap *m, const struct madcap_lease *lease,
-		       struct madcap_query *query)
+static bool is_same(const struct madcap_endpoint *a, const struct madcap_endpoint *b)
 {
-	struct madcap_servers servers = { .n = 1, .total_ms = m->timeout_ms, .tries = m->tries };
-	struct madcap_address scope;
+	return a->port == b->port && a->zone == b->zone &&
+	       madcap_address_equal(&a->address, &b->address);
+}
 
+/*
+ * Who may be asked about a lease: the server that granted it (2.2.7, 2.2.8) and, where that one
+ * shares its leases with others, those that the handle knows of (2.13.1).
+ */
+static int holders(struct madcap *m, const struct madcap_lease *lease, struct madcap_servers *ret)
+{
 	if (m->local)
 		return fail_with(m, MADCAP_E_ARGUMENT,
 				 "the lease is %s's, and local allocation asks no server",
 				 lease->server);
-	if (!madcap_endpoint_parse(lease->server, &servers.server[0]) ||
-	    !madcap_address_parse(lease->scope, &scope))
+	if (!madcap_endpoint_parse(lease->server, &ret->server[0]))
 		return fail_with(m, MADCAP_E_ARGUMENT, "the lease makes no sense");
+	ret->n = 1;
+	for (size_t i = 0; lease->mobile && i < m->n_servers; i++) {
+		if (ret->n < MADCAP_CLIENT_SERVERS_MAX && !is_same(&m->servers[i], &ret->server[0]))
+			ret->server[ret->n++] = m->servers[i];
+	}
+	return 0;
+}
+
+/* Whether another server may have another answer to the same question. */
+static bool is_worth_another(const struct madcap *m, int code)
+{
+	return code == MADCAP_E_TIMED_OUT || code == MADCAP_E_SYSTEM ||
+	       (code == MADCAP_E_REFUSED && m->refusal == MADCAP_ERR_NOT_COMPLETED);
+}
+
+/* One after the other, until one has an answer that counts. */
+static int ask_holders(struct madcap *m, struct madcap_query *query,
+		       const struct madcap_servers *all)
+{
+	int64_t total_ms =
+		m->timeout_ms != 0 ? m->timeout_ms : MADCAP_CLIENT_TOTAL_MS * (int64_t)all->n;
+	int64_t end_ms = monotonic_ms() + total_ms;
+	struct madcap_servers one = { .n = 1, .tries = m->tries };
+	struct error reasons = { "" };
+	bool silence = false;
+	int code = MADCAP_E_TIMED_OUT;
+
+	for (size_t i = 0; i < all->n; i++) {
+		one.server[0] = all->server[i];
+		one.total_ms = (end_ms - monotonic_ms()) / (int64_t)(all->n - i);
+		if (one.total_ms <= 0)
+			one.total_ms = 1;
+		code = exchange(m, query, &one);
+		/* Then the silent one has carried it out. */
+		if (silence && query->operation == MADCAP_RELEASE_LEASE &&
+		    code == MADCAP_E_REFUSED && m->refusal == MADCAP_ERR_LEASE_ID_UNKNOWN)
+			return 0;
+		if (!is_worth_another(m, code))
+			return code;
+		silence = silence || code == MADCAP_E_TIMED_OUT;
+		add_reason(&reasons, m);
+	}
+	m->error = reasons;
+	return code;
+}
+
+static int ask_about(struct madcap *m, const struct madcap_lease *lease, struct madcap_query *query)
+{
+	struct madcap_servers all = { .n = 0 };
+	struct madcap_address scope;
+	int code = holders(m, lease, &all);
+
+	if (code == 0 && !madcap_address_parse(lease->scope, &scope))
+		code = fail_with(m, MADCAP_E_ARGUMENT, "the lease makes no sense");
+	if (code != 0)
+		return code;
 	query->family = scope.family;
 	query->id = lease->id;
-	return exchange(m, query, &servers);
+	return ask_holders(m, query, &all);
 }
 
 int madcap_renew(struct madcap *m, const struct madcap_lease *lease, const struct madcap_wish *wish,
@@ -430,7 +515,11 @@ int madcap_renew(struct madcap *m, const struct madcap_lease *lease, const struc
 	if (lease->server[0] == '\0')
 		return renew_here(m, lease, &query, ret);
 	query.retry_ms = m->retry_sec * 1000;
-	code = ask_granter(m, lease, &query);
+	if (lease->mobile) {
+		query.requested[0] = MADCAP_FEATURE_SERVER_MOBILITY;
+		query.n_requested = 1;
+	}
+	code = ask_about(m, lease, &query);
 	return code != 0 ? code : take_grant(m, &lease->id, lease->ttl, ret);
 }
 
@@ -467,5 +556,5 @@ int madcap_release(struct madcap *m, const struct madcap_lease *lease)
 	code = check_started(m);
 	if (code != 0 || lease->server[0] == '\0')
 		return code;
-	return ask_granter(m, lease, &query);
+	return ask_about(m, lease, &query);
 }

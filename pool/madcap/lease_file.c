@@ -195,6 +195,18 @@ static bool read_ttl(const json_t *object, struct madcap_lease *lease, struct er
 	return true;
 }
 
+static bool read_mobile(const json_t *object, struct madcap_lease *lease, struct error *error)
+{
+	const json_t *value = json_object_get(object, "mobile");
+
+	if (value != NULL && !json_is_boolean(value)) {
+		error_set(error, "\"mobile\" is neither true nor false");
+		return false;
+	}
+	lease->mobile = json_is_true(value);
+	return true;
+}
+
 static bool read_addresses(const json_t *array, struct madcap_lease *lease, struct error *error)
 {
 	for (size_t i = 0; i < lease->n_addresses; i++) {
@@ -220,7 +232,8 @@ static bool read_members(const json_t *object, struct madcap_lease *lease, struc
 		error_set(error, "\"request_id\" is not 1 to 255 octets in hexadecimal");
 		return false;
 	}
-	if (!read_server(object, lease, error) || !read_ttl(object, lease, error))
+	if (!read_server(object, lease, error) || !read_ttl(object, lease, error) ||
+	    !read_mobile(object, lease, error))
 		return false;
 	scope = member_text(object, "scope", error);
 	if (scope == NULL)
@@ -332,6 +345,8 @@ char *lease_print(const struct madcap_lease *lease)
 	bad |= json_object_set_new(object, "addresses", addresses_json(lease));
 	if (lease->ttl != LEASE_TTL_UNKNOWN)
 		bad |= json_object_set_new(object, "ttl", json_integer(lease->ttl));
+	if (lease->mobile)
+		bad |= json_object_set_new(object, "mobile", json_true());
 	if (bad == 0)
 		text = print_object(object);
 	json_decref(object);

@@ -34,6 +34,7 @@ struct madcap_lease {
 	char scope[MADCAP_ADDRESS_TEXT];
 	int64_t start_sec, stop_sec;
 	int ttl;
+	bool mobile; /* other servers know of it as well (Server Mobility, RFC 2730, 2.13.1) */
 	char (*addresses)[MADCAP_ADDRESS_TEXT];
 	size_t n_addresses;
 };

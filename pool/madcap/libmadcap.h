@@ -35,6 +35,10 @@ struct madcap {
 	int64_t retry_sec;
 	bool local;
 
+	/* Requests that a server has not answered, and may have granted; of the last call. */
+	struct madcap_client_id unheard[MADCAP_CLIENT_SERVERS_MAX];
+	size_t n_unheard;
+
 	struct error error;
 	int refusal; /* RFC 2730's error code, or -1 */
 };

@@ -230,8 +230,9 @@ int madcap_request(struct madcap *m, const struct madcap_wish *wish, struct madc
 
 /*
  * Renews, with the times of `wish`: start, stop or seconds, latest_start, min_seconds; NULL: from
- * now on, the server's default. Asks the server that granted the lease, and no other. Gives a new
- * lease object; the old one stays as it was. Blocks. Errors as madcap_request; E_ARGUMENT also where
+ * now on, the server's default. Asks the server that granted the lease and, where that one shares its
+ * leases with others (Server Mobility), the servers added with madcap_add_server, in their order,
+ * until one answers; else no other. Gives a new lease object; the old one stays as it was. Blocks. Errors as madcap_request; E_ARGUMENT also where
  * local allocation is on and a server granted the lease. What was drawn on this machine is renewed
  * here, whatever the switch says.
  */
@@ -239,7 +240,7 @@ int madcap_renew(struct madcap *m, const struct madcap_lease *lease, const struc
 		 struct madcap_lease **ret);
 
 /*
- * Ends the lease as a whole; the object is still the caller's to free. Blocks. Errors as
+ * Ends the lease as a whole, at the same servers; the object is still the caller's to free. Blocks. Errors as
  * madcap_renew. A server that does not know the lease any more refuses (RFC 2730's error 3).
  */
 int madcap_release(struct madcap *m, const struct madcap_lease *lease);

@@ -18,7 +18,7 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-#define POLL_MAX (NET_SOCKETS_MAX + ADMIN_CONNECTIONS + 2)
+#define POLL_MAX (NET_SOCKETS_MAX + ADMIN_CONNECTIONS + 3)
 
 void madcapd_say(const char *format, ...)
 {
@@ -91,10 +91,12 @@ static void run(struct madcapd *daemon, int signal_fd)
 		fds[n++] = (struct pollfd){ .fd = signal_fd, .events = POLLIN };
 		n += admin_socket_poll(daemon->admin, fds + n);
 		n += net_poll(daemon->net, fds + n);
+		n += book_poll(daemon->book, fds + n);
 		if (poll(fds, n, madcapd_wait_ms(daemon)) < 0 && errno != EINTR)
 			madcapd_say("poll: %s", strerror(errno));
 		if ((fds[0].revents & POLLIN) != 0 && !take_signals(daemon, signal_fd))
 			return;
+		madcapd_watch_book(daemon);
 		net_receive(daemon->net);
 		madcapd_gather(daemon);
 		madcapd_serve(daemon);
@@ -132,10 +134,13 @@ static int serve(struct madcapd *daemon)
 
 static void help(void)
 {
-	printf("usage: madcapd [-c FILE] [--check] [-v]\n\n"
+	printf("usage: madcapd [-c FILE] [--check | --init-book] [-v]\n\n"
 	       "Leases multicast addresses to MADCAP clients (RFC 2730).\n\n"
 	       "  -c FILE        the configuration; default: %s\n"
 	       "      --check    loads the configuration, says what is wrong with it, and ends\n"
+	       "      --init-book\n"
+	       "                 makes the lease book in a database, or brings it to this\n"
+	       "                 version, and ends\n"
 	       "  -v, --verbose  logs every message and what became of it\n"
 	       "  -h, --help     explains, and does nothing else\n\n"
 	       "It stays in the foreground and logs to standard error. SIGHUP loads the\n"
@@ -172,17 +177,29 @@ static void print_summary(const struct server_config *config)
 	       config->n_interfaces, config->n_interfaces == 1 ? "" : "s");
 }
 
+static int init_book(struct server_config **config)
+{
+	struct error error = { "" };
+	int code = madcapd_init_book(*config, &error);
+
+	if (code < 0)
+		fprintf(stderr, "madcapd: %s\n", error.text);
+	server_config_free(config);
+	return code < 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "check", no_argument, NULL, 'k' },
+		{ "init-book", no_argument, NULL, 'i' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct madcapd *daemon;
 	const char *path = SERVER_CONFIG_DEFAULT_PATH;
-	bool check = false, verbose = false;
+	bool check = false, init = false, verbose = false;
 	int option, status;
 
 	while ((option = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
@@ -190,6 +207,8 @@ int main(int argc, char **argv)
 			path = optarg;
 		} else if (option == 'k') {
 			check = true;
+		} else if (option == 'i') {
+			init = true;
 		} else if (option == 'v') {
 			verbose = true;
 		} else if (option == 'h') {
@@ -214,6 +233,8 @@ int main(int argc, char **argv)
 		print_summary(daemon->config);
 		server_config_free(&daemon->config);
 		status = EXIT_DONE;
+	} else if (init) {
+		status = init_book(&daemon->config);
 	} else {
 		status = serve(daemon);
 	}

@@ -4,6 +4,7 @@
  *
  *	madcapd.c             the command line, and the loop
  *	madcapd_start.c       directory, user, readiness; reloading
+ *	madcapd_book.c        the lease book: opened, made, watched
  *	madcapd_batch.c       datagrams through the server: in, on disk, out
  *	madcapd_verbs.c       what the operator asks for
  *	madcapd_metrics.c     counters as text and as JSON
@@ -36,6 +37,9 @@ struct madcapd {
 	uint64_t batches;
 	int64_t started_sec;
 
+	int book_wait_ms;        /* until the book has to be looked after again; -1 */
+	int64_t said_problem_ms; /* monotonic: when its problem was mentioned last; 0: there is none */
+
 	int64_t next_tick_ms; /* monotonic: when ended leases are looked for again */
 	bool tick_failed;     /* the last time; then nothing is done before next_tick_ms */
 
@@ -63,6 +67,21 @@ void madcapd_reload(struct madcapd *daemon);
 
 /* "READY=1" and the like, to whoever waits for it ($NOTIFY_SOCKET; sd_notify(3)). */
 void madcapd_notify(const char *state);
+
+/* ---- madcapd_book.c ---------------------------------------------------------------------- */
+
+int madcapd_open_book(struct madcapd *daemon, struct error *error)
+	__attribute__((warn_unused_result));
+
+/* For --init-book. */
+int madcapd_init_book(const struct server_config *config, struct error *error)
+	__attribute__((warn_unused_result));
+
+/* Lets a shared book see to its connection, and says what has become of it. */
+void madcapd_watch_book(struct madcapd *daemon);
+
+/* Unix seconds by which leases go. */
+uint32_t madcapd_book_now(const struct madcapd *daemon);
 
 /* ---- madcapd_batch.c --------------------------------------------------------------------- */
 

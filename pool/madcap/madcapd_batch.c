@@ -12,6 +12,7 @@
 #define SWEEP_MAX 256 /* leases ended in one batch */
 #define TICK_MS 1000
 #define GATHER_MAX_US 2000 /* longest wait for more datagrams */
+#define TRIES 4            /* of a batch, where others that share the book overtake it */
 
 /* ---- addresses --------------------------------------------------------------------------- */
 
@@ -71,10 +72,13 @@ int madcapd_begin(struct madcapd *daemon, struct error *error)
  */
 static void note_commit(struct madcapd *daemon, int code, bool wrote, const struct error *error)
 {
+	if (code == BOOK_AGAIN)
+		return;
 	daemon->batches++;
 	if (code < 0) {
 		daemon->failed_batches++;
-		if (!daemon->failing)
+		/* Of a shared book madcapd_watch_book() says it. */
+		if (!daemon->failing && book_problem(daemon->book) == NULL)
 			madcapd_say("the lease book cannot be written, so nothing is granted: %s",
 				    error->text);
 		daemon->failing = true;
@@ -172,6 +176,8 @@ int madcapd_wait_ms(const struct madcapd *daemon)
 
 	if (net_waiting(daemon->net) > 0 || left <= 0)
 		return 0;
+	if (daemon->book_wait_ms >= 0 && daemon->book_wait_ms < left)
+		left = daemon->book_wait_ms;
 	return daemon->tick_failed || wait_ms > left ? (int)left : wait_ms;
 }
 
@@ -208,22 +214,48 @@ static int commit_batch(struct madcapd *daemon, int begun, size_t n, struct erro
 	return code;
 }
 
+/* A batch that others overtake is made again, from its beginning. */
+static int run_batch(struct madcapd *daemon, size_t n, bool is_due, struct error *error)
+{
+	int code = BOOK_AGAIN;
+
+	for (int i = 0; i < TRIES && code == BOOK_AGAIN; i++) {
+		struct madcap_clock clock = madcapd_clock();
+		int begun = madcap_server_begin(daemon->server, &clock, error);
+
+		/* Where no batch can be begun, what needs no book is answered all the same. */
+		step_all(daemon, n);
+		if (is_due)
+			tick(daemon, &clock);
+		code = commit_batch(daemon, begun, n, error);
+	}
+	if (code != BOOK_AGAIN)
+		return code;
+	error_set(error, "other servers were faster, time and again");
+	return POOL_E_STORE;
+}
+
+static void refresh(struct madcapd *daemon)
+{
+	const struct madcap_counters *counters = madcap_server_counters(daemon->server);
+	struct book_deeds deeds = { counters->granted, counters->renewed, counters->released };
+
+	book_refresh(daemon->book, &deeds);
+}
+
 void madcapd_serve(struct madcapd *daemon)
 {
 	struct madcap_clock clock = madcapd_clock();
 	bool is_due = tick_is_due(daemon, &clock);
 	struct error error = { 0 };
 	size_t n = net_take(daemon->net, daemon->datagrams);
-	int code, begun;
+	int code;
 
 	if (n == 0 && !is_due)
 		return;
-	/* Where no batch can be begun, what needs no book is answered all the same. */
-	begun = madcap_server_begin(daemon->server, &clock, &error);
-	step_all(daemon, n);
-	if (is_due)
-		tick(daemon, &clock);
-	code = commit_batch(daemon, begun, n, &error);
+	if (clock.mono_ms >= daemon->next_tick_ms)
+		refresh(daemon);
+	code = run_batch(daemon, n, is_due, &error);
 	if (is_due)
 		daemon->tick_failed = code < 0;
 	if (daemon->tick_failed && daemon->next_tick_ms <= clock.mono_ms)

@@ -105,6 +105,75 @@ static void write_machine(struct writer *writer, const struct madcapd *daemon)
 	plain(writer, "start_time_seconds", (uint64_t)daemon->started_sec);
 }
 
+static void gauge(struct writer *writer, const char *name, const char *help, uint64_t value)
+{
+	metric(writer, name, "gauge", help);
+	plain(writer, name, value);
+}
+
+static uint64_t peer_seen(const struct book_peer *peer)
+{
+	return peer->seen_sec;
+}
+
+static uint64_t peer_granted(const struct book_peer *peer)
+{
+	return peer->deeds.granted;
+}
+
+static uint64_t peer_renewed(const struct book_peer *peer)
+{
+	return peer->deeds.renewed;
+}
+
+static uint64_t peer_released(const struct book_peer *peer)
+{
+	return peer->deeds.released;
+}
+
+/* Of all servers that share the book, as each has told it last. */
+static void write_peers(struct writer *writer, const struct book *book)
+{
+	static const struct {
+		const char *name, *type, *help;
+		uint64_t (*value)(const struct book_peer *peer);
+	} metrics[] = {
+		{ "server_seen_seconds", "gauge", "When a server was heard of last.", peer_seen },
+		{ "server_granted_total", "counter", "Leases a server has granted.", peer_granted },
+		{ "server_renewed_total", "counter", "Leases a server has renewed.", peer_renewed },
+		{ "server_released_total", "counter", "Leases released at a server.",
+		  peer_released },
+	};
+	struct book_peer peer;
+
+	for (size_t i = 0; i < ARRAY_SIZE(metrics) && book_peer(book, 0, &peer); i++) {
+		metric(writer, metrics[i].name, metrics[i].type, metrics[i].help);
+		for (size_t j = 0; book_peer(book, j, &peer); j++)
+			labelled(writer, metrics[i].name, "server", peer.name,
+				 metrics[i].value(&peer));
+	}
+}
+
+static void write_book(struct writer *writer, const struct book *book)
+{
+	struct book_health health;
+
+	if (!book_health(book, &health))
+		return;
+	gauge(writer, "book_up", "Whether the shared lease book can be used.", health.is_up);
+	gauge(writer, "book_version", "The newest batch of the book that is known.",
+	      health.version);
+	single(writer, "book_connections_total", "Connections made to the database.",
+	       health.connections);
+	single(writer, "book_failures_total", "Connections that ended or could not be made.",
+	       health.failures);
+	single(writer, "book_exchanges_total", "Round trips to the database.", health.exchanges);
+	single(writer, "book_busy_microseconds_total", "Time spent in them.", health.busy_us);
+	single(writer, "book_again_total", "Batches that another server overtook.", health.again);
+	single(writer, "book_reloads_total", "How often all leases were read.", health.reloads);
+	write_peers(writer, book);
+}
+
 struct gauge {
 	const char *name;
 	const char *help;
@@ -181,6 +250,7 @@ json_t *madcapd_metrics(const struct madcapd *daemon)
 		write_messages(&writer, counters);
 		write_leases(&writer, counters);
 		write_machine(&writer, daemon);
+		write_book(&writer, daemon->book);
 		write_scopes(&writer, daemon);
 		if (fclose(writer.text) == 0)
 			result = json_pack("{s:s, s:O}", "text", text, "values", writer.values);

@@ -5,10 +5,14 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "proto.h"
+
 /* What one flow may keep waiting whatever the others do. */
 #define FLOW_MINIMUM 1
 /* So often senders are dealt out anew: nobody shares a flow with a flooder for good. */
 #define SECRET_USES 65536
+/* One turn in so many is not for renewals. */
+#define OTHERS_TURN 4
 
 struct queue *queue_new(void)
 {
@@ -28,9 +32,13 @@ struct queue *queue_new(void)
 		queue->slots[i].data = queue->memory + i * NET_DATAGRAM_MAX;
 		queue_give_back(queue, &queue->slots[i]);
 	}
-	for (size_t i = 0; i < NET_FLOWS; i++)
-		queue->flows[i].first = queue->flows[i].last = QUEUE_NONE;
-	queue->turn_first = queue->turn_last = QUEUE_NONE;
+	for (size_t lane = 0; lane < QUEUE_LANES; lane++) {
+		struct queue_lane *one = &queue->lanes[lane];
+
+		for (size_t i = 0; i < NET_FLOWS; i++)
+			one->flows[i].first = one->flows[i].last = QUEUE_NONE;
+		one->turn_first = one->turn_last = QUEUE_NONE;
+	}
 	return queue;
 }
 
@@ -90,43 +98,55 @@ static void change_secret(struct queue *queue)
 		memcpy(queue->secret, secret, sizeof(secret));
 }
 
-static void append_turn(struct queue *queue, uint16_t flow)
+static void append_turn(struct queue_lane *lane, uint16_t flow)
 {
-	queue->flows[flow].next = QUEUE_NONE;
-	if (queue->turn_last == QUEUE_NONE)
-		queue->turn_first = flow;
+	lane->flows[flow].next = QUEUE_NONE;
+	if (lane->turn_last == QUEUE_NONE)
+		lane->turn_first = flow;
 	else
-		queue->flows[queue->turn_last].next = flow;
-	queue->turn_last = flow;
+		lane->flows[lane->turn_last].next = flow;
+	lane->turn_last = flow;
 }
 
 /* Half of the slots are shared out among those who wait; the other half is for who comes new. */
-static bool has_its_share(const struct queue *queue, const struct queue_flow *flow)
+static bool has_its_share(const struct queue *queue, uint16_t index)
 {
-	uint16_t flows = queue->n_waiting_flows;
-	uint16_t share = (uint16_t)(NET_QUEUE / 2 / (flows > 0 ? flows : 1));
+	unsigned int flows = 0, count = 0, share;
 
-	return flow->count >= (share > FLOW_MINIMUM ? share : FLOW_MINIMUM);
+	for (size_t lane = 0; lane < QUEUE_LANES; lane++) {
+		flows += queue->lanes[lane].n_waiting_flows;
+		count += queue->lanes[lane].flows[index].count;
+	}
+	share = NET_QUEUE / 2 / (flows > 0 ? flows : 1);
+	return count >= (share > FLOW_MINIMUM ? share : FLOW_MINIMUM);
+}
+
+static struct queue_lane *lane_of(struct queue *queue, const struct net_datagram *datagram)
+{
+	bool renews = datagram->length > 1 && datagram->data[1] == MADCAP_RENEW;
+
+	return &queue->lanes[renews ? QUEUE_RENEWALS : QUEUE_OTHERS];
 }
 
 bool queue_put(struct queue *queue, struct net_datagram *datagram)
 {
-	uint16_t index;
+	struct queue_lane *lane = lane_of(queue, datagram);
 	struct queue_flow *flow;
+	uint16_t index;
 
 	if (++queue->n_secret >= SECRET_USES)
 		change_secret(queue);
 	index = flow_of(queue, &datagram->peer);
-	flow = &queue->flows[index];
-	if (has_its_share(queue, flow)) {
+	flow = &lane->flows[index];
+	if (has_its_share(queue, index)) {
 		queue_give_back(queue, datagram);
 		return false;
 	}
 	datagram->next = QUEUE_NONE;
 	if (flow->count == 0) {
 		flow->first = datagram->slot;
-		queue->n_waiting_flows++;
-		append_turn(queue, index);
+		lane->n_waiting_flows++;
+		append_turn(lane, index);
 	} else {
 		queue->slots[flow->last].next = datagram->slot;
 	}
@@ -136,27 +156,39 @@ bool queue_put(struct queue *queue, struct net_datagram *datagram)
 	return true;
 }
 
+static struct queue_lane *next_lane(struct queue *queue)
+{
+	struct queue_lane *renewals = &queue->lanes[QUEUE_RENEWALS];
+	struct queue_lane *others = &queue->lanes[QUEUE_OTHERS];
+	bool is_others_turn = ++queue->n_taken % OTHERS_TURN == 0;
+
+	if (renewals->turn_first == QUEUE_NONE)
+		return others;
+	return is_others_turn && others->turn_first != QUEUE_NONE ? others : renewals;
+}
+
 struct net_datagram *queue_take(struct queue *queue)
 {
-	uint16_t index = queue->turn_first;
+	struct queue_lane *lane = next_lane(queue);
+	uint16_t index = lane->turn_first;
 	struct net_datagram *datagram;
 	struct queue_flow *flow;
 
 	if (index == QUEUE_NONE)
 		return NULL;
-	flow = &queue->flows[index];
+	flow = &lane->flows[index];
 	datagram = &queue->slots[flow->first];
 	flow->first = datagram->next;
 	flow->count--;
 	queue->n_waiting--;
-	queue->turn_first = flow->next;
-	if (queue->turn_first == QUEUE_NONE)
-		queue->turn_last = QUEUE_NONE;
+	lane->turn_first = flow->next;
+	if (lane->turn_first == QUEUE_NONE)
+		lane->turn_last = QUEUE_NONE;
 	if (flow->count > 0) {
-		append_turn(queue, index);
+		append_turn(lane, index);
 	} else {
 		flow->first = flow->last = QUEUE_NONE;
-		queue->n_waiting_flows--;
+		lane->n_waiting_flows--;
 	}
 	return datagram;
 }

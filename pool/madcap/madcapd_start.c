@@ -5,7 +5,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -86,23 +85,6 @@ static int drop_privileges(struct madcapd *daemon, struct error *error)
 
 /* ---- the server and its sockets ---------------------------------------------------------- */
 
-static int open_book(struct madcapd *daemon, struct error *error)
-{
-	const struct server_config *config = daemon->config;
-	struct book_options options = { .state_dir = config->state_dir };
-	int64_t extra = config->server.extra_allocation_sec;
-	int code = directory_open(config->state_dir, true, &daemon->dir_fd, error);
-
-	if (code < 0)
-		return code;
-	options.extra_sec = extra > UINT32_MAX ? UINT32_MAX : (uint32_t)extra;
-	if (getrandom(&options.seed, sizeof(options.seed), 0) != sizeof(options.seed)) {
-		error_set_errno(error, errno, "no random numbers");
-		return POOL_E_SYSTEM;
-	}
-	return book_open(&options, &daemon->book, error);
-}
-
 static bool listens_to(const struct server_config *config, uint16_t family)
 {
 	for (size_t i = 0; i < config->n_listen; i++) {
@@ -168,7 +150,7 @@ int madcapd_start(struct madcapd *daemon, struct error *error)
 	}
 	code = drop_privileges(daemon, error);
 	if (code == 0)
-		code = open_book(daemon, error);
+		code = madcapd_open_book(daemon, error);
 	if (code == 0)
 		code = madcap_server_new(daemon->book, &daemon->config->server, &daemon->server,
 					 error);
@@ -181,6 +163,7 @@ int madcapd_start(struct madcapd *daemon, struct error *error)
 		return code;
 	if (geteuid() == 0)
 		madcapd_say("runs as root, which it need not: see user in madcapd.conf(5)");
+	madcapd_watch_book(daemon);
 	say_ready(daemon);
 	madcapd_notify("READY=1");
 	return 0;
@@ -211,8 +194,11 @@ static int change_to(struct madcapd *daemon, const struct server_config *next, s
 	int code;
 
 	if (!same_text(daemon->config->state_dir, next->state_dir) ||
-	    !same_text(daemon->config->user, next->user)) {
-		error_set(error, "state_dir and user only change with a restart");
+	    !same_text(daemon->config->user, next->user) ||
+	    !same_text(daemon->config->connection, next->connection) ||
+	    !same_text(daemon->config->name, next->name)) {
+		error_set(error, "state_dir, user, book, connection and server_name only change "
+				 "with a restart");
 		return POOL_E_CONFIG;
 	}
 	code = madcap_server_configure(daemon->server, &next->server, error);

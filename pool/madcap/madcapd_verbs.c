@@ -9,6 +9,7 @@
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define PIECE 500 /* leases told, or passed over, at a time */
+#define TRIES 4   /* of a change, where others that share the book overtake it */
 #define ID_TEXT_SIZE (2 * BOOK_ID_MAX + 1)
 
 /* ---- values ------------------------------------------------------------------------------ */
@@ -158,7 +159,7 @@ static void ask_scopes(struct madcapd *daemon, const char *argument, struct admi
 /* One more piece of a listing of those leases that are pending, or that are not. */
 static bool tell_leases(const struct madcapd *daemon, struct admin_reply *reply, bool pending)
 {
-	uint32_t now_sec = (uint32_t)madcapd_clock().unix_sec;
+	uint32_t now_sec = madcapd_book_now(daemon);
 	struct book_lease lease;
 
 	if (reply->is_first && reply->at == 0)
@@ -256,7 +257,7 @@ static bool has_address(const struct book_lease *lease, const struct madcap_addr
 static int find_address(const struct madcapd *daemon, const struct madcap_address *address,
 			struct book_lease *ret)
 {
-	uint32_t now_sec = (uint32_t)madcapd_clock().unix_sec;
+	uint32_t now_sec = madcapd_book_now(daemon);
 	uint64_t at = 0;
 	int code = book_find_address(daemon->book, address, now_sec, ret);
 
@@ -298,8 +299,8 @@ static bool find_lease(const struct madcapd *daemon, const char *text, uint8_t b
 typedef int change_function(struct madcap_server *server, struct madcap_bytes id);
 
 /* Carries out one change as a batch of its own. */
-static int change(struct madcapd *daemon, change_function *function, struct madcap_bytes id,
-		  struct error *error)
+static int change_once(struct madcapd *daemon, change_function *function, struct madcap_bytes id,
+		       struct error *error)
 {
 	int code = madcapd_begin(daemon, error);
 	int end;
@@ -313,6 +314,20 @@ static int change(struct madcapd *daemon, change_function *function, struct madc
 	return code < 0 ? code : end;
 }
 
+/* Others that share the book may be faster, but not for ever. */
+static int change(struct madcapd *daemon, change_function *function, struct madcap_bytes id,
+		  struct error *error)
+{
+	int code = BOOK_AGAIN;
+
+	for (int i = 0; i < TRIES && code == BOOK_AGAIN; i++)
+		code = change_once(daemon, function, id, error);
+	if (code != BOOK_AGAIN)
+		return code;
+	error_set(error, "other servers were faster, time and again");
+	return POOL_E_STORE;
+}
+
 static void ask_release(struct madcapd *daemon, const char *argument, struct admin_reply *reply)
 {
 	struct error error = { 0 };
@@ -323,7 +338,7 @@ static void ask_release(struct madcapd *daemon, const char *argument, struct adm
 
 	if (!find_lease(daemon, argument, buf, &lease, reply))
 		return;
-	result = lease_json(&lease, (uint32_t)madcapd_clock().unix_sec);
+	result = lease_json(&lease, madcapd_book_now(daemon));
 	code = change(daemon, madcap_server_release, lease.id, &error);
 	if (code == 0) {
 		admin_reply_result(reply, result);
@@ -369,6 +384,18 @@ static void ask_deny(struct madcapd *daemon, const char *argument, struct admin_
 
 /* ---- the verbs --------------------------------------------------------------------------- */
 
+/* Nothing is told of a shared book that may have changed meanwhile. */
+static bool is_current(struct madcapd *daemon, struct admin_reply *reply)
+{
+	const char *problem;
+
+	book_refresh(daemon->book, NULL);
+	problem = book_problem(daemon->book);
+	if (problem != NULL)
+		admin_reply_error(reply, "the lease book cannot be used: %s", problem);
+	return problem == NULL;
+}
+
 void madcapd_ask(void *context, const char *verb, const char *argument, struct admin_reply *reply)
 {
 	static const struct {
@@ -388,7 +415,7 @@ void madcapd_ask(void *context, const char *verb, const char *argument, struct a
 			continue;
 		if (verbs[i].needs_argument && argument == NULL)
 			admin_reply_error(reply, "%s needs an argument", verb);
-		else
+		else if (verbs[i].ask == ask_metrics || is_current(context, reply))
 			verbs[i].ask(context, argument, reply);
 		return;
 	}

@@ -108,7 +108,7 @@ static void carry_out(struct exchange *exchange)
 		return;
 	}
 	/* Even a refusal may rest on what the batch has changed so far. */
-	exchange->answer->depends = true;
+	answer_depends(exchange);
 	if (exchange->in.type == MADCAP_DISCOVER)
 		server_discover(exchange);
 	else if (exchange->in.type == MADCAP_REQUEST)
@@ -139,7 +139,9 @@ static bool answer_from_cache(struct exchange *exchange)
 		return false;
 	memcpy(exchange->answer->data, hit.answer.data, hit.answer.size);
 	exchange->answer->size = hit.answer.size;
-	exchange->answer->depends = hit.is_new; /* else it is on disk */
+	/* Else it is on disk; but what others who share the book have done may forbid it. */
+	if (hit.is_new || book_is_shared(server->book))
+		answer_depends(exchange);
 	exchange->answer->note = "a retransmission";
 	server->counters.retransmissions++;
 	return true;
@@ -191,19 +193,27 @@ void madcap_server_step(struct madcap_server *server, const struct madcap_input 
 int madcap_server_begin(struct madcap_server *server, const struct madcap_clock *clock,
 			struct error *error)
 {
+	int code = book_begin(server->book, error);
+
 	server->clock = *clock;
+	server->clock.unix_sec = book_now(server->book, clock->mono_ms, clock->unix_sec);
+	server->counters_before = server->counters;
 	server_cache_expire(&server->cache, clock->mono_ms);
-	return book_begin(server->book, error);
+	return code;
 }
 
 int madcap_server_commit(struct madcap_server *server, struct error *error)
 {
 	int code = book_commit(server->book, error);
 
-	if (code < 0) {
+	if (code != 0) {
 		server_cache_abort(&server->cache);
 		server_offers_abort(server);
-		server->counters.failed_batches++;
+		/* What did not happen is not counted; what came in did come in. */
+		if (code == BOOK_AGAIN)
+			server->counters = server->counters_before;
+		else
+			server->counters.failed_batches++;
 	} else {
 		server_cache_commit(&server->cache);
 		server_offers_commit(server);

@@ -142,7 +142,8 @@ void madcap_server_free(struct madcap_server **server); /* NULL is allowed */
 int madcap_server_configure(struct madcap_server *server, const struct madcap_server_config *config,
 			    struct error *error) __attribute__((warn_unused_result));
 
-/* Opens a batch, at this time. Returns 0 or the book's code. */
+/* Opens a batch, at this time; of a shared book, the book's time takes the place of the time of day.
+ * Returns 0 or the book's code. */
 int madcap_server_begin(struct madcap_server *server, const struct madcap_clock *clock,
 			struct error *error) __attribute__((warn_unused_result));
 
@@ -150,7 +151,8 @@ void madcap_server_step(struct madcap_server *server, const struct madcap_input 
 			struct madcap_answer *ret);
 
 /* 0, or the code of what failed: then nothing in the batch has happened, and every one of its
- * answers has to go through madcap_server_fail(). */
+ * answers has to go through madcap_server_fail(). BOOK_AGAIN: nothing has happened, and the batch is
+ * to be begun again, and its datagrams passed in again; once more is enough as a rule. */
 int madcap_server_commit(struct madcap_server *server, struct error *error)
 	__attribute__((warn_unused_result));
 

@@ -104,6 +104,12 @@ static void add_features(struct exchange *exchange)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
+void answer_depends(struct exchange *exchange)
+{
+	exchange->answer->depends = true;
+	book_rely(exchange->server->book);
+}
+
 void answer_begin(struct exchange *exchange, enum madcap_type type)
 {
 	struct madcap_message *out = &exchange->out;

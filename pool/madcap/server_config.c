@@ -335,6 +335,11 @@ static void read_root(struct config_loader *loader, const config_setting_t *root
 		{ "state_dir", read_state_dir },
 		{ "user", read_user },
 		{ "server_id", read_server_id },
+		{ "book", server_read_book },
+		{ "connection", server_read_connection },
+		{ "database_timeout", server_read_timeout },
+		{ "server_name", server_read_name },
+		{ "on_failure", server_read_on_failure },
 		{ "scopes", note_scopes },
 		{ "extra_allocation_time", read_extra_time },
 		{ "clock_skew_allowance", read_skew },
@@ -353,6 +358,7 @@ static void read_root(struct config_loader *loader, const config_setting_t *root
 		return;
 	(void)loader_group(loader, root, keys, ARRAY_SIZE(keys), draft);
 	read_listen(loader, draft);
+	server_check_book(loader, draft);
 	if (draft->scope_list == NULL)
 		loader_report_line(loader, 1,
 				   "there are no scopes: add scopes = ( { first = "
@@ -378,6 +384,7 @@ static struct server_config *new_config(struct config_loader *loader, const char
 		.max_addresses_per_client = 1024,
 		.getinfo_rate = GETINFO_RATE,
 	};
+	config->database_timeout_sec = 2;
 	loader_copy(loader, path, &config->path);
 	loader_copy(loader, DEFAULT_STATE_DIR, &config->state_dir);
 	return config;
@@ -436,6 +443,8 @@ void server_config_free(struct server_config **config)
 	free(old->scopes);
 	free(old->parts);
 	free(old->listen);
+	free(old->connection);
+	free(old->name);
 	free(old->state_dir);
 	free(old->user);
 	free(old->path);

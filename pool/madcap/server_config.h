@@ -24,8 +24,11 @@ struct server_config {
 	size_t n_listen;
 	char **interfaces; /* may be none */
 	size_t n_interfaces;
-	char *state_dir; /* absolute */
-	char *user;      /* to run as, when started by root; NULL: as started */
+	char *state_dir;  /* absolute */
+	char *user;       /* to run as, when started by root; NULL: as started */
+	char *connection; /* book = "postgresql": the database; NULL: a file in state_dir */
+	char *name;       /* of this server, among those that share the book; NULL: the host's */
+	int64_t database_timeout_sec;
 	struct madcap_server_config server;
 
 	/* What `server` points to. */

@@ -26,6 +26,9 @@ struct server_draft {
 	struct server_config *config;
 	const config_setting_t *listen;
 	const config_setting_t *scope_list;
+	const config_setting_t *book;
+	const config_setting_t *connection;
+	bool is_shared;             /* book = "postgresql" */
 	struct scope_draft *scopes; /* as config->scopes */
 	uint32_t port;
 };
@@ -37,6 +40,22 @@ const char *server_keep_string(struct config_loader *loader, struct server_confi
 /* A duration in whole seconds; *ret is 0 for "forever". False after a report, also for "0s". */
 bool server_lease_time(struct config_loader *loader, const config_setting_t *setting,
 		       uint32_t *ret);
+
+/* ---- server_config_book.c: readers of the settings that concern the lease book ---------------- */
+
+void server_read_book(struct config_loader *loader, const config_setting_t *setting, void *object);
+void server_read_connection(struct config_loader *loader, const config_setting_t *setting,
+			    void *object);
+void server_read_timeout(struct config_loader *loader, const config_setting_t *setting,
+			 void *object);
+void server_read_name(struct config_loader *loader, const config_setting_t *setting, void *object);
+void server_read_on_failure(struct config_loader *loader, const config_setting_t *setting,
+			    void *object);
+
+/* After all of them. */
+void server_check_book(struct config_loader *loader, const struct server_draft *draft);
+
+/* ---- scopes ---------------------------------------------------------------------------------- */
 
 void server_read_scopes(struct config_loader *loader, const config_setting_t *list,
 			struct server_draft *draft);

@@ -42,6 +42,7 @@ struct madcap_server {
 	size_t n_ended; /* in this batch: they stand before the first, for an abort */
 	size_t ring;    /* places in `offers` */
 	struct madcap_counters counters;
+	struct madcap_counters counters_before; /* the batch */
 	uint8_t lists[2]
 		     [MADCAP_ANSWER_MAX]; /* scratch for what is sent: ranges or scopes, nesting */
 };
@@ -80,6 +81,9 @@ bool server_scope_answers(const struct madcap_server *server, const struct scope
 			  const struct madcap_address *group);
 
 /* ---- server_answer.c ------------------------------------------------------------------------- */
+
+/* The answer, or that there is none, rests on the book. */
+void answer_depends(struct exchange *exchange);
 
 /* Begins an answer of this type: xid, both identifiers and, if one came, a Feature List. */
 void answer_begin(struct exchange *exchange, enum madcap_type type);

@@ -275,7 +275,7 @@ bool server_request_to_other(struct exchange *exchange)
 
 	if (!madcap_message_has(&exchange->in, MADCAP_OPT_SERVER_ID) || is_ours(exchange))
 		return false;
-	exchange->answer->depends = true;
+	answer_depends(exchange);
 	if (book_find(exchange->server->book, exchange->in.lease_id, &lease) == 0 &&
 	    lease.state == BOOK_OFFERED &&
 	    book_release(exchange->server->book, exchange->in.lease_id) < 0) {

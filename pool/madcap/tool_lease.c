@@ -186,10 +186,12 @@ const struct tool_verb tool_renew = {
 	.name = "renew",
 	.argument = "FILE",
 	.brief = "renews the lease in FILE, at the server that granted it",
-	.text = "The lease time counts from --start, or from now. FILE is written anew.\n",
-	.options = TOOL_ASKING | TOOL_BIT(TOOL_LEASE) | TOOL_BIT(TOOL_MIN_LEASE) |
-		   TOOL_BIT(TOOL_START) | TOOL_BIT(TOOL_LATEST_START) | TOOL_BIT(TOOL_WAIT) |
-		   TOOL_BIT(TOOL_INTERFACE) | TOOL_BIT(TOOL_JSON),
+	.text = "The lease time counts from --start, or from now. FILE is written anew. Where the\n"
+		"server shares its leases with others, those are asked when it does not answer,\n"
+		"in the order of --server.\n",
+	.options = TOOL_ASKING | TOOL_BIT(TOOL_SERVER) | TOOL_BIT(TOOL_LEASE) |
+		   TOOL_BIT(TOOL_MIN_LEASE) | TOOL_BIT(TOOL_START) | TOOL_BIT(TOOL_LATEST_START) |
+		   TOOL_BIT(TOOL_WAIT) | TOOL_BIT(TOOL_INTERFACE) | TOOL_BIT(TOOL_JSON),
 	.run = run_renew,
 };
 
@@ -226,8 +228,6 @@ static int check_release(const struct tool_call *call)
 				  "--request-id: 1 to 255 octets, two hexadecimal digits each");
 	if (text != NULL && call->values[TOOL_SERVER].n != 1)
 		return tool_usage(call->verb, "--request-id needs one --server, which granted it");
-	if (text == NULL && tool_has(call, TOOL_SERVER))
-		return tool_usage(call->verb, "FILE says which server");
 	return 0;
 }
 
@@ -252,7 +252,8 @@ const struct tool_verb tool_release = {
 	.argument = "[FILE]",
 	.brief = "ends a lease as a whole",
 	.text = "The lease is the one in FILE, which stays where it is, or the one that\n"
-		"--request-id names, at --server.\n",
+		"--request-id names, at --server. Of a FILE, the server that granted it is asked\n"
+		"and, where that one shares its leases with others, those of --server after it.\n",
 	.options = TOOL_ASKING | TOOL_BIT(TOOL_SERVER) | TOOL_BIT(TOOL_REQUEST_ID) |
 		   TOOL_BIT(TOOL_IPV6) | TOOL_BIT(TOOL_INTERFACE),
 	.run = run_release,

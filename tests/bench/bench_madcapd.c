@@ -638,6 +638,27 @@ static void measure_all(bool million)
 	measure_start(leases);
 }
 
+/* ---- somebody else's servers --------------------------------------------------------------- */
+
+/* "PORT:FLIGHT": exchanges with a madcapd that runs already, for so long; prints how many a second. */
+static int measure_port(const char *what, const char *seconds)
+{
+	struct measure *measure = &bench.measures[MEASURE_SERVER];
+	unsigned int port, flight;
+
+	if (sscanf(what, "%u:%u", &port, &flight) != 2 || port > UINT16_MAX || flight < 1 ||
+	    flight > FLIGHT_MAX)
+		die("%s is not PORT:FLIGHT", what);
+	bench.round_sec = atof(seconds);
+	bench.serial = now_ns();
+	bench.server_port = (uint16_t)port;
+	run_exchanges(false, flight, measure);
+	qsort(measure->samples_ns, measure->n_samples, sizeof(uint32_t), compare_samples);
+	printf("%.0f %.0f %.0f\n", rate(measure), percentile_us(measure, 0.5),
+	       percentile_us(measure, 0.99));
+	return 0;
+}
+
 /* ---- the whole ----------------------------------------------------------------------------- */
 
 static void clean_up(void)
@@ -677,14 +698,16 @@ static void find_server(const char *self)
 int main(int argc, char **argv)
 {
 	bool quick = getenv("BENCH_QUICK") != NULL, million = false;
+	bool is_load = argc == 4 && strcmp(argv[1], "--load") == 0;
 
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && !is_load; i++) {
 		if (strcmp(argv[i], "--quick") == 0) {
 			quick = true;
 		} else if (strcmp(argv[i], "--million") == 0) {
 			million = true;
 		} else {
-			fprintf(stderr, "usage: bench_madcapd [--quick] [--million]\n");
+			fprintf(stderr, "usage: bench_madcapd [--quick] [--million]\n"
+					"       bench_madcapd --load PORT:FLIGHT SECONDS\n");
 			return 2;
 		}
 	}
@@ -696,6 +719,8 @@ int main(int argc, char **argv)
 		if (bench.measures[i].samples_ns == NULL)
 			die("no memory");
 	}
+	if (is_load)
+		return measure_port(argv[2], argv[3]);
 	/* On a disk, where commits cost what they cost; BENCH_DIR names another. */
 	snprintf(bench.dir, sizeof(bench.dir), "%.40s/bench_madcapd.XXXXXX",
 		 getenv("BENCH_DIR") != NULL ? getenv("BENCH_DIR") : "/var/tmp");

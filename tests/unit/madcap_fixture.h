@@ -36,6 +36,8 @@ static struct {
 	size_t sent_size;
 	uint32_t xid;
 	bool unsynced;
+	const char *connection; /* to a shared book; NULL: a file */
+	uint32_t extra_sec;
 } world;
 
 static inline struct madcap_address addr(const char *text)
@@ -67,11 +69,31 @@ static inline struct madcap_bytes id(unsigned int n)
 	return (struct madcap_bytes){ at, ID_SIZE };
 }
 
+/* $TEST_BOOK_CONNECTION: the same tests with a shared book, in a database that is theirs alone. */
+static inline void prepare_database(void)
+{
+	struct book_options options = { .extra_sec = world.extra_sec };
+	const char *did;
+	char command[1024];
+	struct error error = { "" };
+
+	world.connection = getenv("TEST_BOOK_CONNECTION");
+	if (world.connection == NULL)
+		return;
+	snprintf(command, sizeof(command),
+		 "psql -Xqc 'DROP SCHEMA IF EXISTS madcap CASCADE' '%s' 2>/dev/null",
+		 world.connection);
+	ck_assert_int_eq(system(command), 0);
+	options.connection = world.connection;
+	ck_assert_msg(book_init_shared(&options, &did, &error) == 0, "%s", error.text);
+}
+
 static inline void open_book(void)
 {
-	const struct book_options options = { .state_dir = world.dir,
+	const struct book_options options = { .connection = world.connection,
+					      .state_dir = world.dir,
 					      .map_bytes = UINT64_C(1) << 30,
-					      .extra_sec = 3600,
+					      .extra_sec = world.extra_sec,
 					      .seed = 42,
 					      .unsynced = world.unsynced };
 	struct error error = { "" };
@@ -113,6 +135,7 @@ static inline void prepare(void)
 	ck_assert_ptr_nonnull(mkdtemp(world.dir));
 	ten = (struct madcap_address_range){ addr("239.192.0.0"), addr("239.192.0.9") };
 	world.unsynced = true;
+	world.extra_sec = 3600;
 	world.scope[0] = (struct madcap_server_scope){
 		.first = addr("239.192.0.0"),
 		.last = addr("239.195.255.255"),

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "madcap/madcapd_queue.h"
+#include "madcap/proto.h"
 
 static struct queue *queue;
 
@@ -23,8 +24,8 @@ static void teardown(void)
 	ck_assert_ptr_null(queue);
 }
 
-/* A datagram of this sender; its length is a mark. */
-static bool put(uint32_t sender, size_t mark)
+/* A datagram of this sender and type; its length is a mark. */
+static bool put_type(uint32_t sender, uint8_t type, size_t mark)
 {
 	struct net_datagram *datagram = queue_slot(queue);
 
@@ -32,7 +33,13 @@ static bool put(uint32_t sender, size_t mark)
 	datagram->peer.in =
 		(struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = { htonl(sender) } };
 	datagram->length = mark;
+	datagram->data[1] = type;
 	return queue_put(queue, datagram);
+}
+
+static bool put(uint32_t sender, size_t mark)
+{
+	return put_type(sender, MADCAP_REQUEST, mark);
 }
 
 static size_t take(uint32_t *ret_sender)
@@ -113,6 +120,35 @@ START_TEST(many_flooders)
 }
 END_TEST
 
+/* Renewals that came last are served first, and yet new requests do not wait for ever. */
+START_TEST(renewals_come_first)
+{
+	size_t renewals = 0;
+
+	for (uint32_t i = 0; i < 400; i++)
+		(void)put(100 + i, 20);
+	for (uint32_t i = 0; i < 300; i++)
+		(void)put_type(1000 + i, MADCAP_RENEW, 30);
+	for (size_t i = 0; i < 200; i++)
+		renewals += take(NULL) == 30;
+	ck_assert_uint_eq(renewals, 150);
+	while (take(NULL) != SIZE_MAX)
+		continue;
+	ck_assert_uint_eq(queue->n_free, NET_QUEUE);
+}
+END_TEST
+
+START_TEST(two_lanes_are_no_two_shares)
+{
+	size_t n = 0;
+
+	while (n < NET_QUEUE && (put_type(1, MADCAP_RENEW, 30) || put(1, 20)))
+		n++;
+	ck_assert_uint_le(n, NET_QUEUE / 2);
+	ck_assert(put(2, 0));
+}
+END_TEST
+
 START_TEST(no_slot_is_lost)
 {
 	struct net_datagram *held[NET_QUEUE];
@@ -120,13 +156,14 @@ START_TEST(no_slot_is_lost)
 
 	for (uint32_t i = 0; i < 100000; i++) {
 		if (queue->n_free > 0)
-			(void)put(i % 3000, i);
+			(void)put_type(i % 3000, (uint8_t)(i % 9), i);
 		if (i % 3 == 0)
 			(void)take(NULL);
 	}
 	while (take(NULL) != SIZE_MAX)
 		;
-	ck_assert_uint_eq(queue->n_waiting_flows, 0);
+	ck_assert_uint_eq(queue->lanes[QUEUE_RENEWALS].n_waiting_flows, 0);
+	ck_assert_uint_eq(queue->lanes[QUEUE_OTHERS].n_waiting_flows, 0);
 	while (n < NET_QUEUE && (held[n] = queue_slot(queue)) != NULL)
 		n++;
 	ck_assert_uint_eq(n, NET_QUEUE);
@@ -147,6 +184,8 @@ int main(void)
 	tcase_add_test(tcase, one_sender_has_half_of_it_at_most);
 	tcase_add_test(tcase, who_comes_new_has_the_next_turn_but_one);
 	tcase_add_test(tcase, many_flooders);
+	tcase_add_test(tcase, renewals_come_first);
+	tcase_add_test(tcase, two_lanes_are_no_two_shares);
 	tcase_add_test(tcase, no_slot_is_lost);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -12,3 +12,9 @@ RASIP = BUILD / 'rasip'
 MODULES = BUILD / 'modules'
 MADCAPD = BUILD / 'madcapd'
 MADCAP = BUILD / 'madcap'
+
+
+def is_sanitized():
+    """Whether the build is one with SANITIZE=..."""
+    flags = BUILD / 'flags'
+    return flags.exists() and '-fsanitize' in flags.read_text()
