@@ -12,7 +12,7 @@ enum { FLAG_MOBILE = 1 };
 
 /* ---- the record ------------------------------------------------------------------------------ */
 
-static int put(struct store_txn *txn, const struct server_lease *lease)
+int server_lease_put(struct store_txn *txn, const struct server_lease *lease)
 {
 	uint8_t bytes[RECORD_SIZE_MAX];
 	struct wire_writer writer;
@@ -161,7 +161,7 @@ int server_lease_add(struct pool *pool, const struct server_lease *lease, struct
 	struct state state;
 	int code = state_begin(&state, pool, true, error);
 
-	return code < 0 ? code : state_end(&state, put(state.txn, lease));
+	return code < 0 ? code : state_end(&state, server_lease_put(state.txn, lease));
 }
 
 int server_lease_change(struct pool *pool, const struct server_lease *before,
@@ -176,7 +176,7 @@ int server_lease_change(struct pool *pool, const struct server_lease *before,
 	if (code == 0)
 		code = delete_record(state.txn, before);
 	if (code == 0)
-		code = put(state.txn, after);
+		code = server_lease_put(state.txn, after);
 	if (code == POOL_E_NOT_FOUND)
 		error_set(error, "the server's lease has been given up meanwhile");
 	return state_end(&state, code);
@@ -203,7 +203,7 @@ int server_lease_remove(struct pool *pool, const struct server_lease *gone, size
 int server_lease_list(struct pool *pool, const struct server_lease *place, struct server_lease *ret,
 		      size_t max, size_t *ret_n, struct error *error)
 {
-	struct key from = key_server_lease(place->addr, place->number + 1);
+	struct key from = key_server_lease(place->addr, place->number);
 	struct store_bytes key;
 	struct store_bytes value;
 	struct state state;
@@ -213,6 +213,8 @@ int server_lease_list(struct pool *pool, const struct server_lease *place, struc
 	if (code < 0)
 		return code;
 	code = store_seek(state.txn, key_bytes(&from), &key, &value);
+	if (code == 0 && key_has_prefix(key, &from, from.size))
+		code = store_next(state.txn, &key, &value);
 	while (code == 0 && *ret_n < max && key_has_prefix(key, &from, 1)) {
 		/* One that makes no sense is nobody's lease; the others still have to be released. */
 		if (server_lease_decode(key, value, &ret[*ret_n]) == 0)
@@ -243,7 +245,7 @@ static int claim(struct state *state, struct server_lease *taken, size_t *n,
 		taken[kept].busy_us = how->busy_us;
 		if (how->owed)
 			taken[kept].lease_id = 0;
-		code = put(txn, &taken[kept++]);
+		code = server_lease_put(txn, &taken[kept++]);
 		if (code < 0)
 			return code;
 	}

@@ -80,7 +80,11 @@ int server_lease_claim(struct pool *pool, struct server_lease *taken, size_t *n,
 /* True while some process may be at work on it, at the boot time `stamp`. */
 bool server_lease_is_busy(const struct server_lease *lease, uint64_t boot, uint64_t stamp);
 
-/* Its encoding, for fuzzing as well. 0 or POOL_E_DAMAGED. */
+/* Writes one in the caller's transaction; the functions above do so in theirs. */
+int server_lease_put(struct store_txn *txn, const struct server_lease *lease)
+	__attribute__((warn_unused_result));
+
+/* Reads what has been written. 0 or POOL_E_DAMAGED. */
 int server_lease_decode(struct store_bytes key, struct store_bytes value, struct server_lease *ret);
 
 #endif

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "pool.h"
 #include "record.h"
+#include "server_lease.h"
 #include "store.h"
 #include "store_in_memory.h"
 #include "wire.h"
@@ -64,7 +65,42 @@ static bool is_in_use(void *context, uint32_t addr_be)
 	return addr_be == htonl(0x0a000003);
 }
 
+/* A server that never answers; time passes all the same. */
+static void send_nowhere(void *context, const struct madcap_endpoint *to, bool multicast,
+			 const uint8_t *data, size_t size)
+{
+	(void)context;
+	(void)data;
+	require(!multicast && to->port != 0 && size > 0, "sent: a datagram to a server");
+}
+
+static ssize_t receive_nothing(void *context, uint8_t *data, size_t size,
+			       struct madcap_endpoint *ret_from)
+{
+	(void)context;
+	(void)data;
+	(void)size;
+	(void)ret_from;
+	return -1;
+}
+
+static void let_time_pass(void *context, int64_t wait_ms)
+{
+	(void)context;
+	boot_us += wait_ms < 60000 ? wait_ms * 1000 : 60000000;
+}
+
+static uint64_t which_boot(void *context)
+{
+	(void)context;
+	return 1;
+}
+
+static const struct pool_net net = { send_nowhere, receive_nothing, let_time_pass };
+
 static const struct pool_env env = {
+	.net = &net,
+	.boot = which_boot,
 	.boot_us = read_boot_us,
 	.unix_sec = read_unix_sec,
 	.random = draw,
@@ -93,7 +129,10 @@ static void prepare(void)
 		 "runtime_dir = \"%s\"; state_dir = \"%s\";"
 		 "pools = ( { name = \"p\"; ranges = (\"10.0.0.0/29\"); local = \"10.0.0.7\";"
 		 " hold = \"10s\"; max_per_user = 2; alarm = 50; next = \"q\"; },"
-		 " { name = \"q\"; ranges = (\"10.0.1.0/30\"); order = \"random\"; } );"
+		 " { name = \"q\"; ranges = (\"10.0.1.0/30\"); order = \"random\"; },"
+		 " { name = \"s\"; ranges = (\"10.0.2.0/30\"); backend = \"madcap\"; hold = \"9s\";"
+		 " madcap = { scope = \"239.192.0.0\"; servers = (\"192.0.2.1\"); timeout = \"1s\";"
+		 " }; } );"
 		 "assign = ( { user = \"r\"; address = \"10.0.0.1\"; }, { pool = \"p\"; } );",
 		 directory, directory);
 	require(config_load_text(text, "fuzz", &config, &errors) == 0, "a configuration");
@@ -106,8 +145,10 @@ static uint32_t take_addr(struct wire_reader *reader)
 {
 	uint8_t which = wire_read_u8(reader);
 
-	return which < 0xf0 ? 0x0a000000U + (which & 0x0fU) + (which & 0x10U) * 0x10U
-			    : wire_read_u32(reader);
+	if (which >= 0xf0)
+		return wire_read_u32(reader);
+	/* One of the first three networks. */
+	return 0x0a000000U + (which & 0x0fU) + (which & 0x10U) * 0x10U + (which & 0x20U) * 0x10U;
 }
 
 static uint64_t take_number(struct wire_reader *reader)
@@ -121,7 +162,7 @@ static uint64_t take_number(struct wire_reader *reader)
 
 static void take_text(struct wire_reader *reader, char *ret, size_t size)
 {
-	static const char *const usual[] = { "", "alice", "bob", "r", "p", "q", "ttyS0" };
+	static const char *const usual[] = { "", "alice", "bob", "r", "p", "q", "ttyS0", "s" };
 	uint8_t which = wire_read_u8(reader);
 
 	if (which < sizeof(usual) / sizeof(usual[0])) {
@@ -219,6 +260,44 @@ static int put_mark(struct store_txn *txn, struct wire_reader *reader, char lett
 	return record_put_mark(txn, &key);
 }
 
+static int put_server_lease(struct store_txn *txn, struct wire_reader *reader)
+{
+	uint8_t bits = wire_read_u8(reader);
+	struct server_lease lease = {
+		.number = take_number(reader),
+		.addr = take_addr(reader),
+		.lease_id = take_number(reader),
+		.id = { .size = 17, .bytes = { 0, bits } },
+		.end_sec = (bits & 1) != 0 ? 1900000000 : (int64_t)take_number(reader),
+		.registry = take_number(reader),
+		.boot = take_number(reader),
+		.busy_us = take_number(reader),
+		.mobile = (bits & 2) != 0,
+		.n_servers = bits >> 2 & 3,
+	};
+
+	for (size_t i = 0; i < lease.n_servers; i++)
+		lease.servers[i] =
+			(struct madcap_endpoint){ .address = { .family = MADCAP_IPV4,
+							       .bytes = { 192, 0, 2, (uint8_t)i } },
+						  .port = MADCAP_PORT };
+	take_text(reader, lease.pool, sizeof(lease.pool));
+	take_text(reader, lease.user, sizeof(lease.user));
+	return server_lease_put(txn, &lease);
+}
+
+/* What an active lease stands on, and which registry this is. */
+static int put_served(struct store_txn *txn, struct wire_reader *reader)
+{
+	struct served_record record = { .server = { .address = { .family = MADCAP_IPV4,
+								 .bytes = { 192, 0, 2, 1 } },
+						    .port = MADCAP_PORT },
+					.end_sec = (int64_t)take_number(reader) };
+	int code = record_put_registry(txn, take_number(reader));
+
+	return code == 0 ? record_put_served(txn, take_addr(reader), &record) : code;
+}
+
 /* A key and a value as they come. */
 static int put_raw(struct store_txn *txn, struct wire_reader *reader)
 {
@@ -242,6 +321,10 @@ static int put_entry(struct store_txn *txn, struct wire_reader *reader, char let
 		return put_counters(txn, reader);
 	case 'm':
 		return put_memory(txn, reader);
+	case 'w':
+		return put_server_lease(txn, reader);
+	case 's':
+		return put_served(txn, reader);
 	case 'n':
 	case 'h':
 		return put_history(txn, reader, letter);
@@ -273,7 +356,7 @@ static void open_store(bool memory, struct store **ret_store, struct store_txn *
 	require(store_begin(*ret_store, true, ret_txn, NULL, &why) == 0, "a transaction");
 }
 
-/* 'm', 'h' and capitals behind a 'M' go into the memory store. */
+/* 'm', 'h', 'w' and capitals behind a 'M' go into the memory store. */
 static void fill(struct wire_reader *reader)
 {
 	struct store *stores[2] = { NULL };
@@ -285,7 +368,7 @@ static void fill(struct wire_reader *reader)
 		open_store(i == 1, &stores[i], &txns[i]);
 	for (int i = 0; i < ENTRIES_MAX && reader->at < reader->size && !reader->failed; i++) {
 		char letter = (char)wire_read_u8(reader);
-		int which = letter == 'm' || letter == 'h' || letter == 'M';
+		int which = letter == 'm' || letter == 'h' || letter == 'w' || letter == 'M';
 
 		used[which] = true;
 		(void)put_entry(txns[which], reader, letter);
@@ -317,7 +400,7 @@ static void look(struct pool *pool)
 	static struct pool_explanation explanation;
 	const struct pool_filter filters[] = { { .all = true }, { .dead = true } };
 	const struct pool_request request = { .user = "alice", .port = "ttyS0" };
-	struct pool_stats stats[2];
+	struct pool_stats stats[3];
 	struct pool_record record;
 	struct error why;
 	uint64_t count;
@@ -370,6 +453,23 @@ static void live(struct pool *pool)
 	(void)pool_maintain(pool, &why);
 }
 
+/* Nobody answers: no address, whatever the stores say, and nothing that does not end. */
+static void ask_servers(struct pool *pool)
+{
+	static const struct pool_request request = { .user = "alice",
+						     .port = "ttyS0",
+						     .pool_name = "s" };
+	struct pool_lease lease = POOL_LEASE_NONE;
+	struct error why;
+	uint64_t count;
+
+	(void)pool_deliver_all(pool, &count, &why);
+	require(pool_acquire(pool, &request, &lease, &why) < 0, "no server, no address");
+	require(lease.addr_be == 0 && lease.served == NULL, "nothing is held");
+	boot_us += 100000000;
+	(void)pool_deliver_all(pool, &count, &why);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct wire_reader reader;
@@ -384,6 +484,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require(pool_open(&pool, config, &env) == 0, "a pool");
 	look(pool);
 	live(pool);
+	ask_servers(pool);
 	pool_close(&pool);
 	return 0;
 }
