@@ -236,7 +236,7 @@ $(BUILD)/fuzz/fuzz_madcap_admin: $(call fuzz_object,$(wildcard pool/madcap/madca
 $(BUILD)/replay/fuzz_%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/obj/tests/fuzz/replay.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)
-	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS)
+	$(Q)$(CC) -o $@ $^ $(ALL_LDFLAGS) $(POOL_LIBS) $(JSON_LIBS) $(LIBPQ_LIBS)
 $(BUILD)/replay/fuzz_secrets: $(BUILD)/obj/plugin/secrets.o
 $(addprefix $(BUILD)/replay/fuzz_,store madcap_book madcap_admin): $(BUILD)/obj/tests/fuzz/store_in_memory.o
 $(filter $(BUILD)/replay/fuzz_madcap_%,$(REPLAYS)): $(BUILD)/libmadcap_core.a
