@@ -300,13 +300,17 @@ void remote_release(struct pool *pool, const struct pool_served *served)
 	struct madcap_query query = { .operation = MADCAP_RELEASE_LEASE,
 				      .family = MADCAP_IPV4,
 				      .id = record->id };
-	struct madcap_servers servers = { .server = { record->servers[0] },
-					  .n = 1,
-					  .total_ms = RELEASE_WAIT_MS,
-					  .tries = RELEASE_TRIES };
+	size_t index = config_find_pool(pool->config, record->pool);
+	struct madcap_servers servers = { .server = { record->servers[0] }, .n = 1 };
 
 	if (remote == NULL)
 		return;
+	/* Any server that knows the lease will do. */
+	if (record->mobile && index != CONFIG_NO_POOL &&
+	    config_asks_servers(&pool->config->pools[index]))
+		servers = remote_servers(&pool->config->pools[index], &record->servers[0]);
+	servers.total_ms = RELEASE_WAIT_MS;
+	servers.tries = RELEASE_TRIES;
 	remote_stop(pool);
 	remote->releasing = *record;
 	if (talk_start(&remote->talk, &query, &servers, "", NULL) == 0)
