@@ -16,7 +16,7 @@ from world import STAGE, World
 OUTPUT = pathlib.Path('/run/output')
 AREAS = ('basic', 'choice', 'refusal', 'lifecycle', 'renegotiation',
          'modules', 'plugins', 'memory', 'examples', 'pppoe', 'l2tp',
-         'madcap_net', 'madcap_pool')
+         'madcap_net', 'madcap_pool', 'madcap_shared')
 LIMIT = 120
 
 _scenarios = []
