@@ -61,9 +61,9 @@ static int read_boot_id(char id[static BOOT_ID_SIZE])
 static uint64_t boot_of_kernel(void)
 {
 	static uint64_t known; /* it does not change while we live */
-	char id[40];
+	char id[BOOT_ID_SIZE];
 
-	if (known != 0 || !read_boot_id(id))
+	if (known != 0 || read_boot_id(id) < 0)
 		return known;
 	known = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 	for (const char *c = id; *c != '\0'; c++)

@@ -14,6 +14,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
+#include "op.h"
 #include "pool.h"
 #include "remote.h"
 
@@ -688,6 +689,20 @@ START_TEST(t19_a_lease_at_rest_is_renewed_for_its_user)
 }
 END_TEST
 
+/* The kernel's, where no test says otherwise. */
+START_TEST(this_boot_of_the_machine_is_known)
+{
+	struct pool *pool;
+
+	begin(5, ONE_POOL);
+	ck_assert_int_eq(pool_open(&pool, sim.machines[0].config, NULL), 0);
+	ck_assert_uint_ne(op_boot(pool), 0);
+	ck_assert_uint_eq(op_boot(pool), op_boot(pool));
+	pool_close(&pool);
+	finish();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("madcap_pool");
@@ -702,6 +717,7 @@ int main(void)
 	tcase_add_test(single, the_wall_clock_decides_nothing);
 	tcase_add_test(single, a_machine_that_slept_gives_up);
 	tcase_add_test(single, t19_a_lease_at_rest_is_renewed_for_its_user);
+	tcase_add_test(single, this_boot_of_the_machine_is_known);
 	suite_add_tcase(suite, single);
 	srunner_run_all(runner, CK_ENV);
 	failed = srunner_ntests_failed(runner);
