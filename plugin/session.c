@@ -448,6 +448,7 @@ static void reclaim_from_modules(struct session *session)
 	if (code < 0 && code != POOL_E_NOT_FOUND)
 		session_complain(session, session->why.text);
 	session->why.text[0] = '\0';
+	pool_rest(session->pool); /* a module may fork */
 }
 
 static int ask_builtin(struct session *session)
@@ -634,6 +635,7 @@ static void refuse(struct session *session)
 	/* The address goes back at once; the hang-up is owed until the link has gone. */
 	if (session->lease.addr_be != 0)
 		release_address(session);
+	pool_unprepare(session->pool);
 	session->state = STATE_REFUSED;
 	line_start(&line, "refuse");
 	line_quoted(&line, "user", session->user, USER_SHOWN_MAX);

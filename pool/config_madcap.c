@@ -216,10 +216,10 @@ void loader_check_backend(struct config_loader *loader, const struct pool_draft 
 			loader, draft->order,
 			"order: a pool with backend = \"madcap\" has none: its server chooses");
 	/* Nobody renews the lease of an address at rest. */
-	if (!pool->madcap.local_allocation && pool->hold_sec > (int64_t)pool->madcap.lease_sec)
-		loader_report(
-			loader, draft->hold,
-			"hold: longer than the servers' lease (madcap, lease), which ends then");
+	if (!pool->madcap.local_allocation && pool->hold_sec > (int64_t)pool->madcap.lease_sec / 2)
+		loader_report(loader, draft->hold,
+			      "hold: longer than half of the servers' lease (madcap, lease), which "
+			      "may end then");
 	/* Drawn at random: with the switch on, that is what this backend does. */
 	if (pool->madcap.local_allocation)
 		pool->order = ORDER_RANDOM;

@@ -353,7 +353,8 @@ int remote_granted(struct op *op, uint32_t addr, struct served_record *ret)
 {
 	struct remote *remote = op->pool->remote;
 
-	if (remote == NULL || remote->ask.state != ASK_GRANTED || remote->ask.addr != addr) {
+	if (remote == NULL || remote->ask.state != ASK_GRANTED || remote->ask.addr != addr ||
+	    remote->ask.end_us <= op->stamp) {
 		error_set(op->error, "the address has no lease from a server");
 		return POOL_E_BACKEND;
 	}

@@ -59,7 +59,7 @@ static int record_request(struct pool *pool)
 	if (ask->is_recorded)
 		return 0;
 	make_id(env, &record.id);
-	for (size_t i = ask->at; i < ask->servers.n; i++)
+	for (size_t i = 0; i < ask->servers.n; i++)
 		if (!ask->is_silent[i])
 			record.servers[record.n_servers++] = ask->servers.server[i];
 	snprintf(record.pool, sizeof(record.pool), "%s", config->name);
@@ -288,12 +288,14 @@ static bool find_adoptable(struct pool *pool, struct server_lease *ret)
 {
 	const struct ask *ask = &pool->remote->ask;
 	const struct server_lease place = { .addr = ask->first };
-	const struct server_claim how = { .busy_us = busy_until(pool) };
+	const struct server_claim how = { .busy_us = busy_until(pool),
+					  .lease_id = ask->first_id,
+					  .registry = ask->registry };
 	struct server_lease found[ADOPTABLE_MAX];
 	struct error ignored;
 	size_t n, one = 1;
 
-	if (ask->first == 0 ||
+	if (ask->first == 0 || ask->first_id == 0 ||
 	    server_lease_list(pool, &place, found, ADOPTABLE_MAX, &n, &ignored) < 0)
 		return false;
 	for (size_t i = 0; i < n; i++) {
@@ -321,6 +323,8 @@ static bool adopt(struct pool *pool)
 	if (found.mobile)
 		servers = remote_servers(asked_pool(pool), &found.servers[0]);
 	servers.total_ms = (ask->end_ms - remote_now_ms(pool)) / 2;
+	if (servers.total_ms < 1)
+		servers.total_ms = 1;
 	start_talk(pool, &query, &servers);
 	return true;
 }
@@ -389,7 +393,9 @@ bool remote_ask(struct pool *pool)
 		ask->end_ms =
 			remote_now_ms(pool) + (int64_t)asked_pool(pool)->madcap.timeout_sec * 1000;
 	order_servers(ask, asked_pool(pool));
-	if (!adopt(pool))
+	if (op_boot(pool) == 0)
+		fail(pool, "the boot id of this machine cannot be read");
+	else if (!adopt(pool))
 		begin_asking(pool);
 	return is_still_running(pool);
 }
@@ -410,8 +416,23 @@ bool remote_starts_later(const struct talk *talk)
 
 bool remote_is_unknown(const struct talk *talk)
 {
-	return madcap_client_code(&talk->client) == MADCAP_CLIENT_E_REFUSED &&
+	return madcap_client_all_refused(&talk->client) &&
 	       madcap_client_refusal(&talk->client)->error == MADCAP_ERR_LEASE_ID_UNKNOWN;
+}
+
+int64_t remote_lease_sec(const struct talk *talk, const struct madcap_grant *grant)
+{
+	const struct madcap_client_answer *answer = madcap_client_answer(&talk->client, 0);
+	int64_t lease_sec = grant->end_sec - grant->start_sec;
+	struct madcap_message message;
+
+	if (answer == NULL ||
+	    madcap_message_decode(answer->data, answer->size, &message).fault != MADCAP_FINE)
+		return 0;
+	if (madcap_message_has(&message, MADCAP_OPT_START_TIME) &&
+	    message.start_time < message.current_time)
+		lease_sec -= (int64_t)message.current_time - message.start_time;
+	return lease_sec > 0 ? lease_sec : 0;
 }
 
 /* The address that was granted, if it can be used; else why not. */
@@ -435,7 +456,7 @@ static const char *judge_grant(struct pool *pool, const struct madcap_grant *gra
 static void use_grant(struct pool *pool, const struct madcap_grant *grant)
 {
 	struct ask *ask = &pool->remote->ask;
-	int64_t lease_sec = grant->end_sec - grant->start_sec;
+	int64_t lease_sec = remote_lease_sec(&pool->remote->talk, grant);
 
 	ask->record.servers[0] = grant->server;
 	ask->record.n_servers = 1;
@@ -444,6 +465,28 @@ static void use_grant(struct pool *pool, const struct madcap_grant *grant)
 	ask->end_us = (uint64_t)(pool->remote->talk.began_us + CLOCK_OFFSET_US) +
 		      (uint64_t)lease_sec * 1000000;
 	ask->state = ASK_GRANTED;
+}
+
+/* In a discovery one server may have been passed over that has granted all the same. */
+static void owe_the_silent(struct pool *pool, const struct madcap_grant *grant)
+{
+	const struct madcap_client *client = &pool->remote->talk.client;
+	struct server_lease owed = pool->remote->ask.record;
+	struct error why;
+
+	owed.n_servers = 0;
+	for (size_t i = 0; i < madcap_client_n_silent(client); i++)
+		if (!remote_is_same_server(madcap_client_silent(client, i), &grant->server))
+			owed.servers[owed.n_servers++] = *madcap_client_silent(client, i);
+	if (owed.n_servers == 0 || grant->mobile)
+		return;
+	owed.number = pool->env.random(pool->env.context);
+	owed.addr = 0;
+	owed.lease_id = 0;
+	owed.busy_us = 0;
+	if (server_lease_add(pool, &owed, &why) < 0)
+		remote_warn(pool, "a lease that a silent server may have given is not kept: %s",
+			    why.text);
 }
 
 static void take_grant(struct pool *pool)
@@ -460,6 +503,7 @@ static void take_grant(struct pool *pool)
 	}
 	problem = judge_grant(pool, &grant);
 	if (problem == NULL) {
+		owe_the_silent(pool, &grant);
 		use_grant(pool, &grant);
 	} else if (remote->ask.state == ASK_ADOPTING) {
 		give_back(pool);
@@ -514,7 +558,9 @@ static void conclude_request(struct pool *pool)
 		take_grant(pool);
 		return;
 	}
-	if (!says_full(client))
+	/* Of several that were found, only the newest refusal is known. */
+	if (!says_full(client) ||
+	    (remote->ask.servers.n == 0 && madcap_client_n_refusals(client) > 1))
 		note_failure(pool);
 	if (madcap_client_n_silent(client) > 0 ||
 	    madcap_client_code(client) == MADCAP_CLIENT_E_TIMED_OUT)
@@ -540,15 +586,17 @@ static void conclude_adoption(struct pool *pool)
 }
 
 /* What was full may not be, now that the dead have given back what they had. */
-static void conclude_clearing(struct pool *pool)
+static void conclude_clearing(struct pool *pool, bool is_late)
 {
 	struct remote *remote = pool->remote;
 
 	if (remote->delivery.count > 0) {
+		remote->ask.end_ms =
+			remote_now_ms(pool) + (int64_t)asked_pool(pool)->madcap.timeout_sec * 1000;
 		begin_turn(pool, ASK_ANY);
 		return;
 	}
-	remote->ask.has_cleared = true;
+	remote->ask.has_cleared = !is_late;
 	remote->ask.state = ASK_FULL;
 }
 
@@ -557,13 +605,16 @@ static void note_chosen(struct pool *pool)
 {
 	struct remote *remote = pool->remote;
 	struct ask *ask = &remote->ask;
+	const struct madcap_endpoint *peer = madcap_client_peer(&remote->talk.client);
 	struct server_lease after = ask->record;
 	struct error why;
 
 	if (madcap_client_state(&remote->talk.client) != MADCAP_CLIENT_TAKING ||
-	    ask->record.n_servers > 0)
+	    ask->servers.n > 0 || after.n_servers == REMOTE_SERVERS_MAX)
 		return;
-	after.servers[after.n_servers++] = *madcap_client_peer(&remote->talk.client);
+	if (after.n_servers > 0 && remote_is_same_server(&after.servers[after.n_servers - 1], peer))
+		return;
+	after.servers[after.n_servers++] = *peer;
 	if (server_lease_change(pool, &ask->record, &after, &why) == 0)
 		ask->record = after;
 	else
@@ -578,11 +629,17 @@ bool remote_ask_step(struct pool *pool)
 	if (remote == NULL)
 		return false;
 	if (remote->ask.state == ASK_CLEARING) {
-		if (remote_walk_step(pool, &why))
+		bool is_late = remote_now_ms(pool) >= remote->ask.end_ms;
+
+		/* Servers that are gone do not hold up this one. */
+		if (is_late)
+			remote_stop(pool);
+		else if (remote_walk_step(pool, &why))
 			return true;
 		if (why.text[0] != '\0')
-			remote_warn(pool, "what is owed is not looked at: %s", why.text);
-		conclude_clearing(pool);
+			fail(pool, "what is owed cannot be looked at: %.300s", why.text);
+		else
+			conclude_clearing(pool, is_late);
 		return is_still_running(pool);
 	}
 	if (remote->task != TASK_ASK)

@@ -29,12 +29,14 @@ enum standing {
 /* One of them, or an error. *ret is the registry's record where it is dead. */
 static int find_standing(struct op *op, const struct server_lease *lease, struct lease_record *ret)
 {
+	uint64_t boot = op_boot(op->pool);
 	uint64_t registry;
 	int code;
 
-	if (server_lease_is_busy(lease, op_boot(op->pool), op->stamp))
+	/* Where the boot cannot be known, nothing is proven. */
+	if (boot == 0 || lease->boot == 0 || server_lease_is_busy(lease, boot, op->stamp))
 		return STANDING_USED;
-	if (lease->lease_id == 0 || lease->boot != op_boot(op->pool))
+	if (lease->lease_id == 0 || lease->boot != boot)
 		return STANDING_OWED; /* or of before the machine was started anew */
 	code = op_registry(op, &registry);
 	if (code < 0)
@@ -271,7 +273,6 @@ static bool deliver_begin(struct pool *pool)
 
 	delivery->at = 0;
 	delivery->server = 0;
-	delivery->n_dead = 0;
 	memset(delivery->is_undelivered, 0, sizeof(delivery->is_undelivered));
 	return send_next(pool);
 }
@@ -298,6 +299,7 @@ static int look_around(struct pool *pool, struct error *why)
 	size_t seen;
 	int code;
 
+	delivery->n_dead = 0;
 	delivery->place = random_place(pool);
 	code = look(pool, &seen, why);
 	if (code < 0 || seen == LOOK_MAX || delivery->n > 0)
@@ -336,6 +338,7 @@ void remote_walk_begin(struct pool *pool)
 	remote_stop(pool);
 	delivery->place = (struct server_lease){ .number = 0 };
 	delivery->count = 0;
+	delivery->n_dead = 0;
 	delivery->is_walking = true;
 }
 

@@ -115,7 +115,10 @@ void remote_schedule(struct pool_served *served, uint64_t began_us, uint64_t end
 /* Whether the answer to the talk that is over grants a lease for later: by the server's own clock. */
 bool remote_starts_later(const struct talk *talk);
 
-/* Only this refusal says that the server has no such lease; after any other, it may. */
+/* How long a grant lasts from now on: its start may lie in the past, by the server's own clock. */
+int64_t remote_lease_sec(const struct talk *talk, const struct madcap_grant *grant);
+
+/* Only this refusal, and of all that were asked, says that the server has no such lease; after any other, it may. */
 bool remote_is_unknown(const struct talk *talk);
 
 void remote_warn(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));

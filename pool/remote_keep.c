@@ -85,7 +85,7 @@ static int use_renewal(struct pool *pool, struct pool_lease *lease,
 	struct pool_served *served = lease->served;
 	struct server_lease renewed = served->record;
 	uint64_t began_us = (uint64_t)(pool->remote->talk.began_us + CLOCK_OFFSET_US);
-	int64_t lease_sec = grant->end_sec - grant->start_sec;
+	int64_t lease_sec = remote_lease_sec(&pool->remote->talk, grant);
 	struct error problem = { "" };
 	int code;
 
@@ -157,7 +157,7 @@ static int conclude(struct pool *pool, struct pool_lease *lease, struct error *w
 		served->renew_us = remote_stamp(pool);
 		return 0;
 	}
-	if (madcap_client_code(client) == MADCAP_CLIENT_E_REFUSED) {
+	if (madcap_client_all_refused(client)) {
 		/* Of what it does not know it wants no release. */
 		if (remote_is_unknown(&pool->remote->talk))
 			served->is_gone =
@@ -206,7 +206,7 @@ static void renew(struct pool *pool, struct pool_lease *lease)
 	if (query.lease_sec < left_sec)
 		query.lease_sec = left_sec;
 	query.min_lease_sec = served->may_shorten ? 0 : left_sec;
-	servers.total_ms = (int64_t)(deadline(served) - now) / 1000;
+	servers.total_ms = (int64_t)(deadline(served) - now) / 1000 + 1;
 	if (served->is_last_try)
 		servers.tries = MADCAP_CLIENT_TRIES_MAX;
 	else if (servers.total_ms > timeout_ms)

@@ -243,8 +243,8 @@ static int claim(struct state *state, struct server_lease *taken, size_t *n,
 		taken[kept] = taken[i];
 		taken[kept].boot = op_boot(state->pool);
 		taken[kept].busy_us = how->busy_us;
-		if (how->owed)
-			taken[kept].lease_id = 0;
+		taken[kept].lease_id = how->owed ? 0 : how->lease_id;
+		taken[kept].registry = how->registry;
 		code = server_lease_put(txn, &taken[kept++]);
 		if (code < 0)
 			return code;

@@ -47,6 +47,8 @@ struct server_lease {
 struct server_claim {
 	uint64_t busy_us;
 	bool owed;
+	uint64_t lease_id; /* what else it belongs to from now on */
+	uint64_t registry;
 };
 
 /* Writes a new record. */

@@ -286,6 +286,7 @@ static void note_refusal(struct madcap_client *client, const struct madcap_endpo
 	if (n > sizeof(refusal->extra))
 		n = sizeof(refusal->extra);
 	client->was_refused = true;
+	client->n_refusals++;
 	*refusal = (struct madcap_refusal){ .server = *from, .error = message->error_code };
 	if (n > 0)
 		memcpy(refusal->extra, message->error_data.data, n);

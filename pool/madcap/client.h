@@ -175,6 +175,7 @@ struct madcap_client {
 	struct madcap_endpoint silent[MADCAP_CLIENT_SERVERS_MAX];
 	size_t n_silent;
 	bool was_refused;
+	size_t n_refusals;
 	struct madcap_refusal refusal;
 	uint32_t retry_unix_sec;
 };
@@ -237,6 +238,10 @@ const struct madcap_client_answer *madcap_client_answer(const struct madcap_clie
 
 /* The newest refusal, or NULL; also where another server said yes afterwards. */
 const struct madcap_refusal *madcap_client_refusal(const struct madcap_client *client);
+
+/* Whether every server that was asked said no, and none was silent; how many did. */
+bool madcap_client_all_refused(const struct madcap_client *client);
+size_t madcap_client_n_refusals(const struct madcap_client *client);
 
 /* In state WAITING, or after E_PENDING: the server's Retry Time, on its clock. */
 uint32_t madcap_client_retry_time(const struct madcap_client *client);

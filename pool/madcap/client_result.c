@@ -28,6 +28,16 @@ const struct madcap_refusal *madcap_client_refusal(const struct madcap_client *c
 	return client->was_refused ? &client->refusal : NULL;
 }
 
+bool madcap_client_all_refused(const struct madcap_client *client)
+{
+	return client->code == MADCAP_CLIENT_E_REFUSED && client->n_refusals >= client->servers.n;
+}
+
+size_t madcap_client_n_refusals(const struct madcap_client *client)
+{
+	return client->n_refusals;
+}
+
 uint32_t madcap_client_retry_time(const struct madcap_client *client)
 {
 	return client->retry_unix_sec;

@@ -634,7 +634,7 @@ class Owed(Served):
 
     def test_hold_keeps_the_lease_for_its_last_user(self):
         server = self.server()
-        h = self.start(self.pool(server, ranges=('10.80.0.0/31',), hold='1h'))
+        h = self.start(self.pool(server, ranges=('10.80.0.0/31',), hold='30m'))
         had = self.assert_up(h.connect('a', user='alice'))
         h.disconnect('a')
         self.assertEqual(set(self.at_server()), {group_of(had)})

@@ -29,6 +29,7 @@ static struct {
 	struct pool_event dead;    /* told to the next reclaim's observer; addr_be 0: none */
 	int reclaim_code;
 	int not_rested;        /* the store is open */
+	bool is_prepared;      /* and nobody has come for it */
 	int preparing;         /* so often pool_prepare has to be called again */
 	const char *server;    /* of the leases that it gives; NULL: none */
 	int64_t keep_ms;       /* what pool_keep answers; 0: there is nothing to keep */
@@ -89,6 +90,7 @@ int pool_prepare(struct pool *pool, const struct pool_request *request, int64_t 
 	fake.not_rested++;
 	trace("prepare %s candidate=%s", request->user, show(request->candidate_be));
 	*ret_ms = 40;
+	fake.is_prepared = true;
 	return fake.preparing-- > 0 ? POOL_WAIT : 0;
 }
 
@@ -101,7 +103,9 @@ void pool_wait(struct pool *pool, int64_t wait_ms)
 void pool_unprepare(struct pool *pool)
 {
 	(void)pool;
-	trace("unprepare");
+	if (fake.is_prepared)
+		trace("unprepare");
+	fake.is_prepared = false;
 }
 
 void pool_settle(struct pool *pool)
@@ -138,6 +142,7 @@ int pool_acquire(struct pool *pool, const struct pool_request *request, struct p
 	uint32_t addr_be;
 
 	fake.not_rested++;
+	fake.is_prepared = false;
 	trace("acquire %s %s pool=%s candidate=%s local=%s", request->user, request->port,
 	      request->pool_name != NULL ? request->pool_name : "-", show(request->candidate_be),
 	      show(request->local_be));

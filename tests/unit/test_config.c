@@ -219,7 +219,7 @@ static const struct {
 	    "5: lease: must be more than \"0s\"", "6: timeout: must be more than \"0s\"",
 	    "7: local_allocation: expected true or false" } },
 	{ MADCAP("scope = \"239.255.0.0\"; lease = \"10m\"; };\nhold = \"11m\"; xx = {"),
-	  { "3: unknown key \"xx\"", "3: hold: longer than the servers' lease" } },
+	  { "3: unknown key \"xx\"", "3: hold: longer than half of the servers' lease" } },
 	{ MADCAP("timeout = \"2h\"; scope = \"239.255.0.0\";"),
 	  { "2: timeout: must be more than \"0s\" and at most \"1h\"" } },
 	{ MADCAP("scope = \"239.255.0.0\"; };\norder = \"random\"; wins = ( "
