@@ -646,7 +646,7 @@ END_TEST
 /* Asleep for longer than the lease: nothing is renewed that others may have by now. */
 START_TEST(a_machine_that_slept_gives_up)
 {
-	struct session session, other;
+	struct session session, others[10];
 	struct error why = { "" };
 	int64_t next_ms;
 
@@ -656,9 +656,11 @@ START_TEST(a_machine_that_slept_gives_up)
 	ck_assert_int_eq(acquire(0, "alice", &session), 0);
 	sim.now_us += INT64_C(700) * 1000000;
 	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(acquire(1, "bob", &other), 0);
+		ck_assert_int_eq(acquire(1, "bob", &others[i]), 0);
 	ck_assert_int_eq(pool_keep(pool_of(&session), &session.lease, &next_ms, &why),
 			 POOL_E_BACKEND);
+	for (int i = 0; i < 10; i++)
+		end_session(&others[i]);
 	end_session(&session);
 	finish();
 }
