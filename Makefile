@@ -314,18 +314,17 @@ bench: $(BENCHES) $(BUILD)/rasip ## the benchmarks; BENCH_QUICK=1 for a short ru
 # A corpus for each in tests/fuzz/corpus, a dictionary beside the target where it has one. What is
 # found meanwhile stays in build/fuzz/corpus; a crash leaves its input in build/fuzz.
 .PHONY: fuzz fuzz-afl fuzz-afl-build
-fuzz: $(FUZZERS) ## every fuzz target, for FUZZ_SECONDS each
-	@for fuzzer in $^; do \
-		name=$${fuzzer##*/fuzz_}; found=$(BUILD)/fuzz/corpus/$$name; mkdir -p $$found; \
+FUZZ_RUNS := $(FUZZERS:$(BUILD)/fuzz/fuzz_%=fuzz-run-%)
+fuzz: $(FUZZ_RUNS) ## every fuzz target, for FUZZ_SECONDS each; -j2 for two at a time
+.PHONY: $(FUZZ_RUNS)
+$(FUZZ_RUNS): fuzz-run-%: $(BUILD)/fuzz/fuzz_%
+	@name=$*; found=$(BUILD)/fuzz/corpus/$$name; mkdir -p $$found; \
 		given=tests/fuzz/corpus/$$name; [ -d $$given ] || given=; \
 		words=tests/fuzz/$$name.dict; [ -f $$words ] || words=; \
-		printf '  %-7s %s\n' FUZZ $$name; \
-		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
-			$${words:+-dict=$$words} -artifact_prefix=$(BUILD)/fuzz/ $$found $$given || exit 1; done
-
-.PHONY: torture
-torture: all $(TEST_BUILDS) ## kills, faults and random histories without end, for TORTURE_SECONDS
-	@RASIP_BUILD=$(abspath $(BUILD)) TORTURE_SECONDS=$(TORTURE_SECONDS) $(PYTHON) tests/torture/run.py
+		seconds=$(if $(filter $*,$(FUZZ_LONG)),60,$(FUZZ_SECONDS)); \
+		printf '  %-7s %s, %d s\n' FUZZ $$name $$seconds; \
+		$< -max_total_time=$$seconds -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+			$${words:+-dict=$$words} -artifact_prefix=$(BUILD)/fuzz/ $$found $$given
 
 # The same targets with AFL++'s instrumentation and driver (Debian: afl++).
 AFL_ENV := AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_QUIET=1
