@@ -27,8 +27,7 @@ class Shared(Case):
         self.primary.make().start()
         self.standby.follow(self.primary).start()
         self.primary.sql('CREATE DATABASE book')
-        self.primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.primary.sql('SELECT pg_reload_conf()')
+        self.primary.wait_for_standby()
         self.confs = []
         self.servers = [self.serve(name) for name in ('one', 'two')]
         self.names = [f'127.0.0.1:{server.port}' for server in self.servers]
@@ -75,8 +74,6 @@ class Shared(Case):
         self.assertEqual(self.leases()[0]['server'], self.names[1])
         self.primary.crash()
         self.standby.promote()
-        self.standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
-        self.standby.sql('SELECT pg_reload_conf()')
         before = self.leases()[0]['expires']
         wait_for(lambda: h.wait(0.5) and self.leases()[0]['expires'] > before,
                  'a renewal on the new primary')

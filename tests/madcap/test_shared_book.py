@@ -579,21 +579,13 @@ class Failover(Shared):
         self.connection = (f'host={self.cluster.directory},{self.standby.directory} '
                            f'user={postgres.ROLE} dbname={self.database}')
         self.init_book(SMALL)
-        self.cluster.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.cluster.sql('SELECT pg_reload_conf()')
-        wait_for(lambda: self.cluster.sql(
-            "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"), 'the standby')
-
-    def promote(self):
-        self.standby.promote()
-        self.standby.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
-        self.standby.sql('SELECT pg_reload_conf()')
+        self.cluster.wait_for_standby()
 
     def test_no_acknowledged_lease_is_lost(self):
         one, two = self.serve(SMALL), self.serve(SMALL)
         leases = [self.request(server) for server in (one, two, one, two)]
         self.cluster.crash()
-        self.promote()
+        self.standby.promote()
         for lease, addresses in leases:
             answer = self.ask(one, wire.renew(lease), timeout=10, again=0.3)
             self.assertEqual(self.assert_ack(answer).addresses, addresses)
@@ -626,16 +618,15 @@ class Failover(Shared):
         server.wait_log('not confirmed by the standby')
 
     def test_leases_that_a_failover_lost_are_not_known_any_more(self):
-        self.cluster.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
-        self.cluster.sql('SELECT pg_reload_conf()')
+        self.cluster.need_no_standby()
         server = self.serve(SMALL)
         kept, _ = self.request(server)
-        wait_for(lambda: self.standby.sql('SELECT 1 FROM madcap.lease', self.database), 'replay')
+        self.cluster.wait_for_replay()
         self.standby.crash()
         lost, _ = self.request(server)
         self.cluster.crash()
         self.standby.start()
-        self.promote()
+        self.standby.promote()
         self.assert_nak(self.ask(server, wire.renew(lost), timeout=15, again=0.3),
                         wire.UNKNOWN_LEASE)
         self.assert_ack(self.ask(server, wire.renew(kept)))

@@ -135,7 +135,7 @@ class Torture(madcapd.Case):
         self.confs = [self.write_conf(i) for i in range(SERVERS)]
         done = self.run_madcapd('-c', self.confs[0], '--init-book')
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.wait_for_standby()
+        self.primary.wait_for_standby()
         self.servers = [self.run_server(i) for i in range(SERVERS)]
         self.clients = [self.make_client(i) for i in range(CLIENTS)]
 
@@ -178,12 +178,6 @@ class Torture(madcapd.Case):
         for server in servers:
             self.addCleanup(server.close)
         return Client(servers, f'{SEED}-{i}', self.problems)
-
-    def wait_for_standby(self):
-        self.primary.sql("ALTER SYSTEM SET synchronous_standby_names = '*'")
-        self.primary.sql('SELECT pg_reload_conf()')
-        wait_for(lambda: self.primary.sql(
-            "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"), 'the standby')
 
     # -- what goes wrong; each one yields while it does
 
@@ -228,13 +222,11 @@ class Torture(madcapd.Case):
         yield
         self.standby.promote()
         self.primary, self.standby = self.standby, self.primary
-        self.primary.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
-        self.primary.sql('SELECT pg_reload_conf()')
 
     def new_standby(self):
         self.standby.wipe()
         self.standby.follow(self.primary).start()
-        self.wait_for_standby()
+        self.primary.wait_for_standby()
 
     # -- the run
 

@@ -175,8 +175,29 @@ class Cluster:
     def crash(self):
         self.stop(signal.SIGQUIT)
 
+    def _set_synchronous(self, names):
+        self.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        self.sql('SELECT pg_reload_conf()')
+
+    def wait_for_standby(self):
+        """From now on nothing is committed before a standby has it, which has all from before."""
+        self._set_synchronous('*')
+        wait_for(lambda: self.sql(
+            "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"), 'the standby')
+
+    def wait_for_replay(self):
+        """Returns when the standby knows what this one knows now. It need not be synchronous."""
+        (position,), = self.sql('SELECT pg_current_wal_lsn()')
+        wait_for(lambda: self.sql('SELECT 1 FROM pg_stat_replication '
+                                  f"WHERE replay_lsn >= '{position}'"), 'replay')
+
+    def need_no_standby(self):
+        self._set_synchronous('')
+
     def promote(self):
+        """Makes a primary of a standby. It has no standby of its own, and waits for none."""
         self.run('pg_ctl', 'promote', '-D', self.data, '-w', '-t', '30')
+        self.need_no_standby()
 
     def dispose(self):
         if self.process is not None:
