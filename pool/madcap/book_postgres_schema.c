@@ -201,15 +201,24 @@ int schema_judge_version(const char *version, struct error *error)
 
 /* ---- making ---------------------------------------------------------------------------------- */
 
-static int exchange(struct postgres_link *link, const struct postgres_statement *statements,
-		    size_t n, struct error *error)
+/* A large book is not changed in the time that an answer may take, and somebody is there who can
+ * end it. */
+#define MIGRATION_MS (INT64_C(24) * 60 * 60 * 1000)
+
+static int finish(struct postgres_link *link, struct error *error)
 {
-	postgres_link_send(link, statements, n);
 	postgres_link_wait(link);
 	if (postgres_link_state(link) == POSTGRES_IDLE)
 		return 0;
 	error_set(error, "%s", postgres_link_problem(link));
 	return POOL_E_STORE;
+}
+
+static int exchange(struct postgres_link *link, const struct postgres_statement *statement,
+		    struct error *error)
+{
+	postgres_link_send(link, statement, 1);
+	return finish(link, error);
 }
 
 /* All that is missing, in one transaction; then all servers that run have to look anew. */
@@ -242,7 +251,9 @@ static int migrate(struct postgres_link *link, int from, const char *extra, stru
 		       " FROM madcap.book",
 	};
 	statements[n++] = (struct postgres_statement){ .sql = "COMMIT" };
-	return exchange(link, statements, n, error);
+	postgres_link_send(link, statements, n);
+	postgres_link_extend(link, MIGRATION_MS);
+	return finish(link, error);
 }
 
 static int make_new(struct postgres_link *link, const char *extra, struct error *error)
@@ -265,7 +276,7 @@ static int bring_up(struct postgres_link *link, const char *extra, const char **
 	};
 	const PGresult *row;
 	bool newer, same;
-	int from, code = exchange(link, &ask, 1, error);
+	int from, code = exchange(link, &ask, error);
 
 	if (code < 0)
 		return code;
@@ -298,7 +309,7 @@ int schema_make(struct postgres_link *link, uint32_t extra_sec, const char **ret
 {
 	static const struct postgres_statement ask = { .sql = schema_question };
 	char extra[16];
-	int code = exchange(link, &ask, 1, error);
+	int code = exchange(link, &ask, error);
 
 	if (code < 0)
 		return code;

@@ -200,6 +200,21 @@ class Refusals(Shared):
             extra_allocation_time='60s'))
         self.request(self.serve(extra_allocation_time='60s'))
 
+
+    def test_a_large_book_takes_longer_to_change_than_an_answer_may(self):
+        self.init_book()
+        with self.cluster.session(self.database) as other:
+            other.write('BEGIN; LOCK TABLE madcap.lease;\n')
+            wait_for(lambda: self.sql("SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' "
+                                      "AND relation = 'madcap.lease'::regclass"), 'the lock')
+            self.config_of('again', extra_allocation_time='60s', database_timeout='1s')
+            init = self.launch(options=['--init-book']).process
+            wait_for(lambda: self.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event = 'relation' "
+                                      "AND now() - query_start > interval '1.5 s'"), 'its patience')
+            self.assertIsNone(init.poll())
+            other.write('COMMIT;\n')
+            self.assertEqual(init.wait(PATIENCE_SEC), 0, self.log.read_text())
+
     def test_a_damaged_lease(self):
         self.init_book()
         server = self.serve()
@@ -546,19 +561,13 @@ class Outages(Shared):
     def test_a_server_that_is_stopped_with_the_lock_does_not_stop_the_others(self):
         one, two = self.serve(SMALL), self.serve(SMALL)
         # Somebody who holds the book's row, as a server that was stopped in a batch would.
-        holder = subprocess.Popen(
-            [str(self.cluster.bin / 'psql'), '-Xq', '-h', str(self.cluster.directory), '-U',
-             postgres.ROLE, '-d', self.database, '-c',
-             "SET idle_in_transaction_session_timeout = '1s'", '-c', 'BEGIN', '-c',
-             'SELECT FROM madcap.book FOR UPDATE', '-f', '-'], stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self.addCleanup(holder.stdin.close)
-        self.addCleanup(holder.wait)
-        self.addCleanup(holder.kill)
-        wait_for(lambda: self.sql("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in "
-                                  "transaction' AND query LIKE '%FOR UPDATE%'"), 'the lock')
-        self.assert_served_soon(one, wire.request(ORG['first']))
-        self.assert_served_soon(two, wire.request(ORG['first']))
+        with self.cluster.session(self.database) as holder:
+            holder.write("SET idle_in_transaction_session_timeout = '1s'; BEGIN; "
+                         "SELECT FROM madcap.book FOR UPDATE;\n")
+            wait_for(lambda: self.sql("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in "
+                                      "transaction' AND query LIKE '%FOR UPDATE%'"), 'the lock')
+            self.assert_served_soon(one, wire.request(ORG['first']))
+            self.assert_served_soon(two, wire.request(ORG['first']))
 
 
 class Failover(Shared):

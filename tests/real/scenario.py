@@ -22,11 +22,12 @@ LIMIT = 120
 _scenarios = []
 
 
-def scenario(function=None, *, limit=LIMIT):
+def scenario(function=None, *, limit=LIMIT, needs_database=False):
     """Makes a function of a World a scenario."""
     if function is None:
-        return lambda decorated: scenario(decorated, limit=limit)
+        return lambda decorated: scenario(decorated, limit=limit, needs_database=needs_database)
     function.limit = limit
+    function.needs_database = needs_database
     _scenarios.append(function)
     return function
 

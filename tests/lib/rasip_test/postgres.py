@@ -3,6 +3,8 @@
 them that can be closed."""
 
 import atexit
+import contextlib
+import functools
 import glob
 import os
 import pathlib
@@ -56,10 +58,19 @@ def children_of(pid):
     return found
 
 
+@functools.cache
+def template():
+    """The files of a new server, for as many as will be copies of it: making them takes long."""
+    directory = tempfile.mkdtemp(prefix='pgt-')
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    cluster = Cluster(directory)
+    cluster.run('initdb', '-D', cluster.data, '-U', ROLE, '-A', 'trust', '--no-sync', '-E', 'UTF8',
+                '--no-locale')
+    return cluster.data
+
+
 class Cluster:
     """One PostgreSQL server. Its socket is in `directory`, and nothing else listens."""
-
-    _template = None
 
     def __init__(self, directory=None):
         self.bin = binaries()
@@ -91,14 +102,9 @@ class Cluster:
             raise AssertionError(f'{program}: {done.stdout}{done.stderr}')
         return done.stdout
 
-    def make(self, **settings):
-        """A new one, as a copy of one that was made only once: that takes long."""
-        if Cluster._template is None:
-            Cluster._template = self._dir_for_owner(tempfile.mkdtemp(prefix='pgt-'))
-            atexit.register(shutil.rmtree, Cluster._template, ignore_errors=True)
-            self.run('initdb', '-D', Cluster._template / 'data', '-U', ROLE, '-A', 'trust',
-                     '--no-sync', '-E', 'UTF8', '--no-locale')
-        subprocess.run(['cp', '-a', str(Cluster._template / 'data'), str(self.data)], check=True)
+    def make(self, files=None, **settings):
+        """A new one, as a copy of those files, or of the template."""
+        subprocess.run(['cp', '-a', str(files or template()), str(self.data)], check=True)
         self._configure({'fsync': 'off', **settings})
         return self
 
@@ -208,15 +214,30 @@ class Cluster:
 
     # -- what is in it
 
+    @property
+    def _psql(self):
+        return [str(self.bin / 'psql'), '-XqAt', '-v', 'ON_ERROR_STOP=1', '-h',
+                str(self.directory), '-U', ROLE]
+
     def sql(self, text, database='postgres', role=ROLE, timeout=PATIENCE_SEC):
         """Runs it, and gives the rows as lists of text."""
         done = subprocess.run(
-            [str(self.bin / 'psql'), '-XqAt', '-v', 'ON_ERROR_STOP=1', '-h', str(self.directory),
-             '-U', role, '-d', database, '-c', text], check=False, capture_output=True, text=True,
-            timeout=timeout, stdin=subprocess.DEVNULL)
+            [*self._psql, '-U', role, '-d', database, '-c', text], check=False,
+            capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
             raise AssertionError(f'{text}: {done.stderr}')
         return [line.split('|') for line in done.stdout.splitlines()]
+
+    @contextlib.contextmanager
+    def session(self, database):
+        """What is written to it is done in one connection."""
+        process = subprocess.Popen([*self._psql, '-d', database], stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL, text=True, bufsize=1)
+        try:
+            yield process.stdin
+        finally:
+            process.stdin.close()
+            process.wait(PATIENCE_SEC)
 
     def connection(self, database, role=ROLE):
         return f'host={self.directory} user={role} dbname={database}'
