@@ -275,6 +275,15 @@ deps: ## install what building, running and testing need (Debian, Ubuntu)
 	$$as_root $(APT) $$missing </dev/null || \
 		{ $$as_root apt-get -q update </dev/null && $$as_root $(APT) $$missing </dev/null; }
 
+# Not installed: it comes with a server that begins to serve.
+.PHONY: promtool
+promtool: build/promtool/usr/bin/promtool ## Prometheus' check of metrics, for the tests (Debian's package, unpacked)
+build/promtool/usr/bin/promtool:
+	@mkdir -p build/promtool; cd build/promtool && \
+		{ apt-get -q download prometheus >/dev/null 2>&1 || \
+			{ apt-get -q update && apt-get -q download prometheus; } </dev/null; } && \
+		dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
+
 # ---- seeing it work ------------------------------------------------------------------------------
 
 RUN_TESTS = RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/run

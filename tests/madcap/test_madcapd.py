@@ -13,7 +13,7 @@ import time
 import unittest
 
 from rasip_test import madcap_wire as wire
-from rasip_test import madcapd, paths
+from rasip_test import madcapd, paths, promtool
 from rasip_test.madcapd import ORG, wait_for
 
 SITE = {'first': '239.255.0.0', 'last': '239.255.255.255', 'ttl': 16}
@@ -1275,6 +1275,9 @@ class Admin(madcapd.Case):
         self.assertEqual(values['scope_leases']['239.192.0.0'], 1)
         for line in metrics['text'].splitlines():
             self.assertRegex(line, r'^(# (HELP|TYPE) .+|madcapd_\w+({\w+="[^"]*"})? \d+)$')
+
+    def test_promtool(self):
+        self.assertEqual(promtool.check(self.admin('metrics')['text']), '')
 
     # -- Retry After
 
