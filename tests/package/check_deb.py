@@ -17,7 +17,7 @@ import tempfile
 BUILD = pathlib.Path(os.environ.get('RASIP_BUILD', 'build')).resolve()
 MIRROR = os.environ.get('MIRROR', 'http://deb.debian.org/debian')
 # What the packages depend on, so that only what is theirs comes and goes; and kmod, for the session.
-BASE = ('ppp,libconfig9,libjansson4,liblmdb0,systemd-standalone-sysusers,'
+BASE = ('ppp,libconfig9,libjansson4,liblmdb0,libpq5,systemd-standalone-sysusers,'
         'systemd-standalone-tmpfiles,kmod,iproute2')
 # What changes although nothing of a package is in it.
 IGNORED = ('/var/lib/dpkg', '/var/log', '/var/cache', '/var/lib/apt', '/etc/ld.so.cache',

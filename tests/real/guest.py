@@ -60,7 +60,9 @@ def private_root():
 def window(inside, outside):
     """Shows a directory of the machine, wherever it is."""
     os.makedirs(inside, exist_ok=True)
-    run('mount', '-t', 'hostfs', 'none', str(inside), '-o', outside)
+    # Kernels since 6.11 know the path by a name, unless it comes by the older system call.
+    run('env', 'LIBMOUNT_FORCE_MOUNT2=always', 'mount', '-t', 'hostfs', 'none', str(inside), '-o',
+        outside)
 
 
 def replace(path, source):
