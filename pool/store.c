@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "wire.h"
@@ -21,9 +22,13 @@ static const char META_KEY[] = "\001rasip";
 #define FIRST_PAGE 2    /* behind the two that say where the trees begin */
 #define READERS_MAX 126 /* LMDB's default, by which it sizes its lock file: */
 #define LOCK_FILE_SIZE 8192 /* a header and a cache line for each of them */
+#define REOPENS_MAX 200
+#define REOPEN_PAUSE_US 4001
 
 struct store {
 	MDB_env *env;
+	size_t map_bytes;
+	unsigned int flags; /* LMDB's */
 	MDB_dbi dbi;
 	bool have_dbi;
 	bool read_only;
@@ -277,6 +282,58 @@ static int prepare_files(const struct store *store, const struct store_options *
 	return options->read_only ? 0 : reserve_lock_file(options, error);
 }
 
+/* ---- LMDB's locks ---------------------------------------------------------------------------- */
+
+/*
+ * Whoever closes the file as the last one has LMDB destroy its mutexes, since 0.9.26. A process that
+ * opens the file in this moment takes them for good, and whatever it does, and everybody does who
+ * joins it, is an "invalid argument". So nobody of ours is ever the last one while LMDB closes:
+ * another lock stands beside LMDB's own, and whoever comes next finds the mutexes as they were, or
+ * is alone and makes new ones.
+ */
+static int hold_lock_file(const struct store *store)
+{
+	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
+	char path[PATH_MAX];
+	int fd;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s-lock", store->path) >= sizeof(path))
+		return -1;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	/* Without it, others may have to open the file once more: see begin_txn(). */
+	if (fd >= 0)
+		(void)fcntl(fd, F_OFD_SETLK, &lock);
+	return fd;
+}
+
+static void close_env(struct store *store)
+{
+	int fd;
+
+	if (store->env == NULL)
+		return;
+	fd = hold_lock_file(store);
+	mdb_env_close(store->env);
+	store->env = NULL;
+	if (fd >= 0)
+		close(fd);
+}
+
+/* ---- opening and closing --------------------------------------------------------------------- */
+
+static int open_lmdb(struct store *store)
+{
+	int rc = mdb_env_create(&store->env);
+
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(store->env, store->map_bytes);
+	if (rc == 0)
+		rc = mdb_env_set_maxreaders(store->env, READERS_MAX);
+	if (rc == 0)
+		rc = mdb_env_open(store->env, store->path, store->flags, 0600);
+	return rc;
+}
+
 static int open_env(struct store *store, const struct store_options *options, struct error *error)
 {
 	int code;
@@ -286,13 +343,9 @@ static int open_env(struct store *store, const struct store_options *options, st
 	code = prepare_files(store, options, error);
 	if (code < 0)
 		return code;
-	rc = mdb_env_create(&store->env);
-	if (rc == 0)
-		rc = mdb_env_set_mapsize(store->env, (size_t)options->map_bytes);
-	if (rc == 0)
-		rc = mdb_env_set_maxreaders(store->env, READERS_MAX);
-	if (rc == 0)
-		rc = mdb_env_open(store->env, store->path, env_flags(options), 0600);
+	store->flags = env_flags(options);
+	store->map_bytes = (size_t)options->map_bytes;
+	rc = open_lmdb(store);
 	if (rc != 0)
 		return fail(store, rc, "open it", error);
 	/* A reader that was killed would keep every page from being used again, until the map is full. */
@@ -329,8 +382,7 @@ void store_close(struct store **store)
 {
 	if (*store == NULL)
 		return;
-	if ((*store)->env != NULL)
-		mdb_env_close((*store)->env);
+	close_env(*store);
 	store_forget(store);
 }
 
@@ -349,7 +401,7 @@ pid_t store_pid(const struct store *store)
 }
 
 /* Another process may have opened the file with a larger map; then ours follows. */
-static int begin_txn(struct store *store, bool write, MDB_txn **ret)
+static int try_to_begin(struct store *store, bool write, MDB_txn **ret)
 {
 	unsigned int flags = write ? 0 : MDB_RDONLY;
 	int rc = mdb_txn_begin(store->env, NULL, flags, ret);
@@ -363,6 +415,40 @@ static int begin_txn(struct store *store, bool write, MDB_txn **ret)
 	/* Readers that were killed keep their places until somebody looks. */
 	if (rc == MDB_READERS_FULL && mdb_reader_check(store->env, &dead) == 0 && dead > 0)
 		rc = mdb_txn_begin(store->env, NULL, flags, ret);
+	return rc;
+}
+
+static int reopen(struct store *store)
+{
+	int rc;
+
+	close_env(store);
+	store->have_dbi = false;
+	rc = open_lmdb(store);
+	if (rc != 0)
+		close_env(store);
+	return rc;
+}
+
+/*
+ * Others may close the file as LMDB does (mdb_stat does); see hold_lock_file(). Only the first
+ * transaction can find the mutexes destroyed. When all have left who did, the next one makes new ones;
+ * so those who try again do it at different times.
+ */
+static int begin_txn(struct store *store, bool write, MDB_txn **ret)
+{
+	int rc = store->env != NULL ? try_to_begin(store, write, ret) : EINVAL;
+
+	for (unsigned int tries = 0; rc == EINVAL && tries < REOPENS_MAX; tries++) {
+		const unsigned int us = ((unsigned int)getpid() + tries) * 7919 % REOPEN_PAUSE_US;
+		const struct timespec pause = { .tv_nsec = us * 1000L };
+
+		close_env(store);
+		nanosleep(&pause, NULL);
+		rc = reopen(store);
+		if (rc == 0)
+			rc = try_to_begin(store, write, ret);
+	}
 	return rc;
 }
 

@@ -22,6 +22,7 @@ struct storm {
 	size_t n_running, n_up;
 	size_t n_loading, n_loading_max; /* processes that have not loaded the plugin yet */
 	unsigned long n_started, n_refused, n_to_start, n_parallel;
+	char refusal[CALL_LINE_MAX / 2]; /* the answer of the first one that was refused */
 };
 
 static int start_one(struct storm *storm)
@@ -81,7 +82,8 @@ static void note_reply(struct storm *storm, struct session *session, const struc
 		storm->n_up++;
 		return;
 	}
-	storm->n_refused++;
+	if (storm->n_refused++ == 0)
+		snprintf(storm->refusal, sizeof(storm->refusal), "%s", reply->json);
 	if (strcmp(reply->result, "again") == 0)
 		session_send(session, "disconnect x");
 }
@@ -153,6 +155,8 @@ static void report(struct storm *storm, double seconds, unsigned duplicates, cha
 	json_begin(&json, text, size);
 	json_number(&json, "sessions", (double)storm->n_to_start);
 	json_number(&json, "refused", (double)(storm->n_refused + mute));
+	json_number(&json, "mute", (double)mute);
+	json_raw(&json, "refusal", storm->n_refused ? storm->refusal : "null");
 	json_number(&json, "duplicates", duplicates);
 	json_number(&json, "seconds", seconds);
 	json_number(&json, "p50_us", percentile(storm, 50));

@@ -513,7 +513,8 @@ class BuiltinPool(Case):
     def test_t15_many_processes_never_share_an_address(self):
         h = self.start(pool('p', '10.64.0.0/28'))
         answer = h.storm(400, 16)
-        self.assertEqual((answer['sessions'], answer['refused'], answer['duplicates']), (400, 0, 0))
+        self.assertEqual((answer['sessions'], answer['refused'], answer['duplicates']), (400, 0, 0),
+                         answer)
 
     def test_t15_more_processes_than_addresses(self):
         h = self.start(pool('p', '10.64.0.0/30'))

@@ -3,9 +3,12 @@
  */
 #include "fixture.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <limits.h>
+#include <lmdb.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -341,6 +344,108 @@ START_TEST(a_writer_is_killed)
 }
 END_TEST
 
+/* ---- LMDB's mutexes: newer versions destroy them --------------------------------------------- */
+
+static int begins_to_fail;
+static int n_closed;
+static bool were_held;
+
+static void *real(const char *name)
+{
+	void *function = dlsym(RTLD_NEXT, name);
+
+	ck_assert_ptr_nonnull(function);
+	return function;
+}
+
+int mdb_txn_begin(MDB_env *env, MDB_txn *parent, unsigned int flags, MDB_txn **ret)
+{
+	__typeof__(&mdb_txn_begin) begin = (__typeof__(begin))real("mdb_txn_begin");
+
+	if (begins_to_fail > 0) {
+		begins_to_fail--;
+		return EINVAL;
+	}
+	return begin(env, parent, flags, ret);
+}
+
+/* Whether somebody who opens the store now would have to share it, although LMDB has closed it. */
+static bool is_held(const char *path)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_OFD_GETLK, &lock), 0);
+	close(fd);
+	return lock.l_type != F_UNLCK;
+}
+
+void mdb_env_close(MDB_env *env)
+{
+	__typeof__(&mdb_env_close) end = (__typeof__(end))real("mdb_env_close");
+	const char *path = NULL;
+	char lock_path[4096];
+
+	if (mdb_env_get_path(env, &path) != 0 || path == NULL || strstr(path, "-new-") != NULL) {
+		end(env);
+		return;
+	}
+	snprintf(lock_path, sizeof(lock_path), "%s-lock", path);
+	end(env);
+	were_held = were_held && is_held(lock_path);
+	n_closed++;
+}
+
+START_TEST(nobody_is_alone_with_a_store_that_is_being_closed)
+{
+	struct pool_lease one;
+	char path[4096];
+
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	n_closed = 0;
+	were_held = true;
+	pool_rest(fixture.pool);
+	ck_assert_int_gt(n_closed, 0);
+	ck_assert(were_held);
+	snprintf(path, sizeof(path), "%s-lock", leases_path());
+	ck_assert(!is_held(path));
+	give_back(&one);
+}
+END_TEST
+
+START_TEST(a_store_whose_mutexes_are_destroyed_is_opened_again)
+{
+	struct pool_lease one;
+
+	fixture_load(TWO);
+	begins_to_fail = 3;
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ck_assert_int_eq(begins_to_fail, 0);
+	pool_rest(fixture.pool);
+	begins_to_fail = 1;
+	give_back(&one);
+	ck_assert_int_eq(begins_to_fail, 0);
+}
+END_TEST
+
+START_TEST(a_store_that_cannot_be_locked_is_an_error)
+{
+	struct pool_lease one;
+
+	fixture_load(TWO);
+	begins_to_fail = INT_MAX;
+	ck_assert_int_eq(acquire(&one, "alice"), POOL_E_STORE);
+	ck_assert_ptr_nonnull(strstr(fixture.why.text, "cannot begin a transaction"));
+	begins_to_fail = 0;
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	give_back(&one);
+}
+END_TEST
+
+/* ---- signals --------------------------------------------------------------------------------- */
+
 static volatile sig_atomic_t alarms;
 
 static void on_alarm(int sig)
@@ -398,6 +503,9 @@ int main(void)
 	tcase_add_test(tcase, a_release_on_a_full_disk);
 	tcase_add_test(tcase, no_descriptors_left);
 	tcase_add_test(tcase, a_writer_is_killed);
+	tcase_add_test(tcase, nobody_is_alone_with_a_store_that_is_being_closed);
+	tcase_add_test(tcase, a_store_whose_mutexes_are_destroyed_is_opened_again);
+	tcase_add_test(tcase, a_store_that_cannot_be_locked_is_an_error);
 	tcase_add_test(tcase, a_storm_of_signals);
 	suite_add_tcase(suite, tcase);
 	srunner_run_all(runner, CK_ENV);

@@ -54,11 +54,16 @@ class Madcapd:
         return self._log.read_bytes()[self._offset:].decode(errors='replace')
 
     def wait_ready(self):
+        """Until it has said so of every address that it is to listen at."""
+        listen = re.search(r'^listen = \((.*)\);$', self.conf.read_text(), re.MULTILINE)
+        expected = listen.group(1).count(',') + 1 if listen else 1
+
         def ready():
             if self.process.poll() is not None:
                 raise AssertionError(f'madcapd ended with {self.process.returncode}:\n'
                                      + self.log())
-            return READY.findall(self._log.read_bytes()[self._offset:])
+            found = READY.findall(self._log.read_bytes()[self._offset:])
+            return found if len(found) >= expected else None
 
         found = wait_for(ready, 'madcapd: ready')
         self.listens = [(address.decode().strip('[]'), int(port)) for address, port in found]
