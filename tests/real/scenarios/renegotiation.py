@@ -66,6 +66,13 @@ def lcp_again_as_somebody_else(world):
     end(world, server, peer)
 
 
+def came_up(server):
+    """Or not: pppd 2.5 ends the link of a peer that does not take the address for his."""
+    wait_for('the link or its end',
+             lambda: server.log.has('remote IP address|Connection terminated'))
+    return server.log.has('remote IP address')
+
+
 @scenario
 def insisting_on_another_address(world):
     """A peer that asks for his own address to the end: ours, or no link."""
@@ -75,7 +82,7 @@ def insisting_on_another_address(world):
     peer.ask('10.99.0.5', insist=True)
     equal(set(peer.offers), {OURS}, 'offers')
     equal(peer.address, None, 'address acknowledged')
-    if not peer.terminated:
+    if came_up(server):
         equal(server.wait_up(), ('10.64.0.1', OURS), "the server's end")
         equal(world.lease_of('alice')['address'], OURS, 'lease')
         end(world, server, peer)
@@ -91,7 +98,7 @@ def asking_for_no_address(world):
     peer.lcp()
     check(peer.login('alice'), 'PAP')
     peer.ask(None, insist=True)
-    if not peer.terminated:
+    if came_up(server):
         equal(server.wait_up(), ('10.64.0.1', OURS), "the server's end")
         end(world, server, peer)
     server.wait_exit()
