@@ -149,7 +149,7 @@ bool session_is_refused(const struct session *session);
 /* True while a module or the pool is at work, here or further up the stack. */
 bool session_is_busy(const struct session *session);
 
-/* For events that are not a session's own: logs a line, or an error line, with a reason. */
+/* Logs a warning, with this as its reason. */
 void session_complain(const struct session *session, const char *text);
 
 #endif
