@@ -14,6 +14,7 @@
 
 #include "record.h"
 #include "store.h"
+#include "suite.h"
 
 #define TWO "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.2\"); } );"
 
@@ -379,10 +380,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("store");
 	TCase *tcase = tcase_create("store");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, fixture_begin, fixture_end);
 	tcase_set_timeout(tcase, 30);
@@ -399,9 +397,5 @@ int main(void)
 	tcase_add_test(tcase, no_descriptors_left);
 	tcase_add_test(tcase, a_writer_is_killed);
 	tcase_add_test(tcase, a_storm_of_signals);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("store", tcase);
 }
