@@ -3,9 +3,9 @@
  * pppd_hooks.h - pppd's hooks, which we share with other plugins.
  *
  * A hook is one variable, and whoever puts his function there last is called. Ours go over whatever
- * is there, and ask it first. Another plugin may do the same afterwards, and ours then go over his in
- * turn: what he has behind him are ours. So that nobody goes round in circles, ours, when they are
- * called while those behind them run, go on to whoever stood there before the last change.
+ * is there, and ask it first. Another plugin may do the same afterwards, and ours then go over his
+ * in turn: what he has behind him are ours. So that nobody goes round in circles, ours, when they
+ * are called while those behind them run, go on to whoever stood there before the last change.
  */
 #ifndef RASIP_PPPD_HOOKS_H
 #define RASIP_PPPD_HOOKS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pppd_settings.h - IPCP's settings: what the administrator gave them, and what a session's pool puts
- * over that for as long as the session lasts.
+ * pppd_settings.h - IPCP's settings: what the administrator gave them, and what a session's pool
+ * puts over that for as long as the session lasts.
  *
  * Addresses are in network byte order, as pppd has them.
  */

@@ -3,9 +3,9 @@
  * session_address.c - Get and Release (contract: RA-10, RA-30 to RA-55): the peer's address, from
  * whoever chooses addresses, and into the registry; then back again, exactly once.
  *
- * Three may choose: a foreign module, the built-in pool, and pppd itself where no module has the pair.
- * A foreign module is called, and what it says recorded, under the modules' lock, so that nobody sees an
- * address between the two; the built-in pool's store has a lock of its own.
+ * Three may choose: a foreign module, the built-in pool, and pppd itself where no module has the
+ * pair. A foreign module is called, and what it says recorded, under the modules' lock, so that
+ * nobody sees an address between the two; the built-in pool's store has a lock of its own.
  */
 #include "session_impl.h"
 
@@ -182,7 +182,8 @@ void session_observe(void *context, const struct pool_event *event)
 	session_log_event(session, event);
 	if (event->kind != POOL_EVENT_RECLAIM || !event->notify || event->module[0] == '\0')
 		return;
-	/* RA-54: a process that was killed could not tell the module; whoever reclaims its lease does. */
+	/* RA-54: a process that was killed could not tell the module; whoever reclaims its lease
+	 * does. */
 	if (!admin_release_for(session->admin, event->module, event->user, event->port,
 			       event->addr_be))
 		session_log_no_module(session, event);

@@ -4,13 +4,13 @@
  *
  *	session.c          its life: beginning, end, and pppd's events, which change its state
  *	session_servers.c  those events that have to do with MADCAP servers
- *	session_load.c     the configuration, the pool and the modules, which outlive single sessions
+ *	session_load.c     what outlives single sessions: configuration, pool, modules
  *	session_address.c  Get and Release: the peer's address, with modules and registry in step
  *	session_link.c     what else the pool and the address mean for the link and for scripts
  *	session_log.c      the log's lines
  *
- * The first two are what pppd's events reach. They set `busy` for as long as a module or the pool may be
- * at work, and close the store (pool_rest) before they return.
+ * The first two are what pppd's events reach. They set `busy` for as long as a module or the pool
+ * may be at work, and close the store (pool_rest) before they return.
  */
 #ifndef RASIP_SESSION_IMPL_H
 #define RASIP_SESSION_IMPL_H
@@ -60,8 +60,8 @@ struct session {
 
 /* ---- session.c ------------------------------------------------------------------------------ */
 
-/* Brings the session to where its question can be answered: another user's ends, a new one is opened,
- * and one that was opened for another question takes this one. */
+/* Brings the session to where its question can be answered: another user's ends, a new one is
+ * opened, and one that was opened for another question takes this one. */
 void session_get_ready(struct session *session, const struct session_input *input);
 
 /* Logs why the link has to go down, and has it closed. */
@@ -92,8 +92,8 @@ void session_observe(void *context, const struct pool_event *event);
 
 /* ---- session_link.c ------------------------------------------------------------------------- */
 
-/* Puts our own end into the registry, so that no peer is given it as long as we have it. Returns 0, or
- * an error with the reason in session->why. */
+/* Puts our own end into the registry, so that no peer is given it as long as we have it. Returns
+ * 0, or an error with the reason in session->why. */
 int session_hold_local(struct session *session, uint32_t local_be)
 	__attribute__((warn_unused_result));
 void session_drop_local(struct session *session);

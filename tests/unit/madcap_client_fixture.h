@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * madcap_client_fixture.h - the client's state machine against servers that the test plays, in virtual
- * time.
+ * madcap_client_fixture.h - the client's state machine against servers that the test plays, in
+ * virtual time.
  */
 #ifndef RASIP_TESTS_MADCAP_CLIENT_FIXTURE_H
 #define RASIP_TESTS_MADCAP_CLIENT_FIXTURE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * suite.h - how a program of unit tests ends: it runs what it has put together, and its exit status is
- * the result. How much is said, CK_VERBOSITY decides.
+ * suite.h - how a program of unit tests ends: it runs what it has put together, and its exit status
+ * is the result. How much is said, CK_VERBOSITY decides.
  */
 #ifndef TEST_SUITE_H
 #define TEST_SUITE_H
