@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session.c: what a session asks of modules and pool, in which order, and how often.
+ * session*.c: what a session asks of modules and pool, in which order, and how often.
  */
 #include "session_fixture.h"
 #include "suite.h"
