@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session_servers.c: pools that lease from servers: what is asked in advance, what goes on while a session
+ * session*.c with pools that lease from servers: what is asked in advance, what goes on while a session
  * lives, and how it ends when its lease does.
  */
 #include "session_fixture.h"
