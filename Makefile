@@ -61,6 +61,8 @@ CLIENT_SOURCES := $(addprefix pool/madcap/,address.c client.c client_message.c c
 	endpoint.c message.c message_print.c message_table.c udp.c)
 POOL_SOURCES := $(wildcard pool/*.c pool/base/*.c) $(CLIENT_SOURCES)
 PLUGIN_SOURCES := $(wildcard plugin/*.c)
+# Those that know pppd.
+PPPD_SOURCES := plugin/plugin.c $(wildcard plugin/pppd_*.c)
 TOOL_SOURCES := $(wildcard pool/tools/*.c)
 # The rest of the protocol, without the sources that have a main().
 MADCAP_TOOL_SOURCES := $(wildcard pool/madcap/madcap_tool.c pool/madcap/tool_*.c)
@@ -82,8 +84,8 @@ object = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 POOL_OBJECTS := $(call object,$(POOL_SOURCES))
 MADCAP_OBJECTS := $(call object,$(MADCAP_SOURCES))
 PLUGIN_OBJECTS := $(call object,$(PLUGIN_SOURCES))
-# The plugin's sources that know nothing of pppd, for unit tests and benchmarks.
-SESSION_OBJECTS := $(filter-out %/plugin.o,$(PLUGIN_OBJECTS))
+# The others, for unit tests and benchmarks.
+SESSION_OBJECTS := $(call object,$(filter-out $(PPPD_SOURCES),$(PLUGIN_SOURCES)))
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(UNIT_SOURCES))
 MODULES := $(patsubst tests/modules/%.c,$(BUILD)/modules/%.so,$(MODULE_SOURCES))
 REAL_PLUGINS := $(patsubst tests/real/%.c,$(BUILD)/real/%.so,$(REAL_SOURCES))
@@ -112,7 +114,7 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_STAMP)
 	$(Q)$(CC) $(ALL_CFLAGS) $(EXTRA_CFLAGS) -c -o $@ $<
 
 # pppd's headers are not written for our warnings; as system headers they do not get them.
-$(BUILD)/obj/plugin/plugin.o $(call object,$(HARNESS_SOURCES)) $(call object,$(MODULE_SOURCES) $(REAL_SOURCES)): \
+$(call object,$(PPPD_SOURCES) $(HARNESS_SOURCES) $(MODULE_SOURCES) $(REAL_SOURCES)): \
 	EXTRA_CFLAGS = -isystem $(PPPD_INCLUDE)
 
 $(call object,$(wildcard pool/madcap/*postgres*.c)): EXTRA_CFLAGS = $(LIBPQ_CFLAGS)

@@ -25,7 +25,8 @@
  *  - Callbacks run as root inside pppd: do not fork, block, exit, use alarm(2), or write to
  *    standard output, which may be the line. Calling back into the plugin (for instance through
  *    pppd's ip_choose_hook) answers with an error at once.
- *  - initialize runs before pppd detaches (forks): threads do not survive that, nor do pids.
+ *  - initialize runs before pppd detaches (forks): threads do not survive that, nor do pids. pppd
+ *    calls everything from its one thread.
  *  - The file must be owned by root, or by the user pppd runs as, and be writable by no one else.
  *
  * Strings are never NULL and live until the callback returns. `user` is what the peer sent: any
@@ -49,15 +50,20 @@ extern "C" {
 struct rasip_admin_module {
 	uint32_t abi; /* RASIP_ADMIN_ABI */
 
-	/* Optional. `argument` is the module's from rasip.conf, "" if none. 0, or no start. */
+	/* Optional. `argument` is the module's from rasip.conf, "" if none. 0, or pppd does not
+	 * start. */
 	int (*initialize)(const char *argument);
 
 	/* Optional. At pppd's end, in reverse order, if initialize succeeded or is absent. */
 	void (*terminate)(void);
 
+	/* Optional, with release. 0 and the address, and whether release is wanted; anything
+	 * else: the connection is refused. */
 	int (*get_ip_address_for_user)(const char *user, const char *port,
 				       uint32_t *address /* in, out; network order */,
 				       bool *notify_release /* out */);
+
+	/* Optional, with get. *address is in network order; it is not kept after the return. */
 	void (*release_ip_address)(const char *user, const char *port, const uint32_t *address);
 
 	/* Optional. Every module is asked, also after one said no; all must say true. */

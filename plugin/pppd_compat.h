@@ -270,6 +270,15 @@ static inline const char *compat_chap_secrets(char *buffer, size_t size)
 
 #endif
 
+/* Calls `func` once, after `ms` or `max_ms`, whichever is less, instead of when it was to be called
+ * before; ms < 0: not at all. */
+static inline void compat_rearm(void (*func)(void *), int64_t ms, int64_t max_ms)
+{
+	compat_untimeout(func);
+	if (ms >= 0)
+		compat_timeout(func, (int)(ms < max_ms ? ms : max_ms));
+}
+
 static inline bool compat_is_demand(void)
 {
 	return &demand != NULL && demand;

@@ -50,8 +50,8 @@ struct session_link {
 struct session_ops {
 	/* One complete line, no newline. */
 	void (*log)(void *context, enum session_level level, const char *line);
-	/* Closes the link soon, after the caller has returned; until session_end at the latest. Why is in
-	 * the log and not for the peer. */
+	/* Closes the link soon, after the caller has returned; until session_end at the latest.
+	 * Why is in the log and not for the peer. */
 	void (*close_link)(void *context);
 	/* For ip-up and ip-down; NULL takes it away again. */
 	void (*set_env)(void *context, const char *name, const char *value);
@@ -92,10 +92,10 @@ int session_load(struct session **ret, const struct session_setup *setup,
 uint32_t session_candidate(struct session *session, uint32_t address_be);
 
 /*
- * Begins what session_choose() would have to wait for: where the pool leases from MADCAP servers, they
- * are asked. Returns the milliseconds until session_prepare_step() is to be called, or -1 where there
- * is nothing to wait for (any more). Of the input nothing is kept but copies; session_choose() with
- * another one begins anew.
+ * Begins what session_choose() would have to wait for: where the pool leases from MADCAP servers,
+ * they are asked. Returns the milliseconds until session_prepare_step() is to be called, or -1
+ * where there is nothing to wait for (any more). Of the input nothing is kept but copies;
+ * session_choose() with another one begins anew.
  */
 int64_t session_prepare(struct session *session, const struct session_input *input);
 
@@ -149,7 +149,7 @@ bool session_is_refused(const struct session *session);
 /* True while a module or the pool is at work, here or further up the stack. */
 bool session_is_busy(const struct session *session);
 
-/* For events that are not a session's own: logs a line, or an error line, with a reason. */
+/* Logs a warning, with this as its reason. */
 void session_complain(const struct session *session, const char *text);
 
 #endif

@@ -5,7 +5,10 @@
  * A configuration either loads as a whole or not at all. Loading goes on after the first
  * mistake to report all of them, one "FILE:LINE: message" each; an error in an @included file
  * names that file. What has been loaded is never changed afterwards, holds no file open, and
- * may be used across fork.
+ * may be used across fork and by any number of threads.
+ *
+ * Addresses and groups are in host order throughout, durations in seconds. Everything that a struct
+ * config points to is its own.
  */
 #ifndef RASIP_CONFIG_H
 #define RASIP_CONFIG_H
@@ -60,18 +63,18 @@ struct config_pool {
 	struct range_set dynamic; /* givable less every reservation: what anybody may get */
 	enum pool_order order;
 	bool sticky;
-	int64_t hold_sec;      /* 0, or DURATION_FOREVER */
+	int64_t hold_sec;      /* 0: none; or DURATION_FOREVER */
 	uint32_t max_per_user; /* 0: no limit */
 	size_t next; /* index of the pool to try when this one is full, or CONFIG_NO_POOL */
 	enum pool_mode mode;
 	unsigned int alarm_percent; /* 0: none, else 1 to 100 */
 	uint32_t dns[2];            /* host order */
 	size_t n_dns;
-	uint32_t wins[2];
+	uint32_t wins[2]; /* host order */
 	size_t n_wins;
 	uint32_t local;              /* host order; 0: none */
 	struct config_madcap madcap; /* where backend is BACKEND_MADCAP */
-	unsigned int line;
+	unsigned int line;           /* where it begins in its file */
 };
 
 /*
@@ -117,15 +120,15 @@ struct config {
 
 /* Every mistake found, in the order of the file; all-zero is none. */
 struct config_errors {
-	char **lines;
+	char **lines; /* without a newline */
 	size_t n;
 };
 
 /*
- * Reads and checks `path`.
- * Returns 0 and a configuration to be freed with config_free(), or POOL_E_CONFIG with at least
- * one line in `errors` ("PATH: No such file or directory", without a line number, where the file
- * cannot be read), or POOL_E_NO_MEMORY. Blocks for as long as reading files does.
+ * Reads and checks `path`. `errors` is overwritten; config_errors_done() is due whatever is
+ * returned. Returns 0 and a configuration to be freed with config_free(), or POOL_E_CONFIG with at
+ * least one line in `errors` ("PATH: No such file or directory", without a line number, where the
+ * file cannot be read), or POOL_E_NO_MEMORY. Blocks for as long as reading files does.
  */
 int config_load(const char *path, struct config **ret, struct config_errors *errors)
 	__attribute__((warn_unused_result));
@@ -136,6 +139,8 @@ int config_load_text(const char *text, const char *name, struct config **ret,
 
 /* Frees and nulls; NULL and a pointer to NULL are allowed. */
 void config_free(struct config **config);
+
+/* Frees the lines; there are none afterwards. */
 void config_errors_done(struct config_errors *errors);
 
 /* The pool with this name, or CONFIG_NO_POOL. */
@@ -157,8 +162,9 @@ uint32_t config_group(const struct config_pool *pool, uint32_t addr);
 /* The other way: the address that a group stands for, or 0. */
 uint32_t config_group_address(const struct config_pool *pool, uint32_t group);
 
-const char *config_order_name(enum pool_order order); /* "least-recent" ... */
-const char *config_mode_name(enum pool_mode mode);    /* "open" ... */
-const char *config_backend_name(enum pool_backend backend);
+/* As in the file; static storage. */
+const char *config_order_name(enum pool_order order);       /* "least-recent" ... */
+const char *config_mode_name(enum pool_mode mode);          /* "open" ... */
+const char *config_backend_name(enum pool_backend backend); /* "local" ... */
 
 #endif

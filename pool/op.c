@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "directory.h"
+#include "hash.h"
 #include "memory.h"
 
 /* Events that wait for somebody to take them to the memory store. */
@@ -65,9 +66,7 @@ static uint64_t boot_of_kernel(void)
 
 	if (known != 0 || read_boot_id(id) < 0)
 		return known;
-	known = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-	for (const char *c = id; *c != '\0'; c++)
-		known = (known ^ (uint8_t)*c) * UINT64_C(0x100000001b3);
+	known = hash_bytes(HASH_START, id, strlen(id));
 	return known;
 }
 

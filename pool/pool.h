@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool.h - addresses for sessions: acquire, release, explain, look.
+ * pool.h - addresses for sessions: acquire, release, explain, look. The public interface of pool/.
  *
  * Model. A struct pool is one process's view of all pools of one configuration and of the lease
  * store that every process with the same runtime_dir shares. The store is the registry of every
@@ -20,12 +20,22 @@
  * pool for a runtime_dir at a time.
  *
  * Blocking. Functions block on the store's writer lock (tens of microseconds a holder, milliseconds
- * after many rests ended at once; a process that was stopped inside a transaction holds up all)
- * and on the disk only in pool_maintain(). No function retries, sleeps or waits for another
- * session. A pool that leases from MADCAP servers adds waiting for them, and for the disk that keeps
- * its request ids: see "servers" below, also for how not to wait.
+ * after many rests ended at once; a process that was stopped inside a transaction holds up all) and
+ * on the disk only in pool_maintain(). No function retries, sleeps or waits for another session. A
+ * pool that leases from MADCAP servers adds waiting for them, and for the disk that keeps its
+ * request ids: see "servers" below, also for how not to wait.
  *
- * Addresses in this interface are in network byte order (`addr_be`), times are Unix seconds.
+ * Units. Addresses in this interface are in network byte order (`addr_be`), times are Unix seconds
+ * (`_sec`), milliseconds (`_ms`) count from the call or, where it says so, on CLOCK_BOOTTIME.
+ *
+ * Errors. Functions that return int return 0 or a negative enum pool_code, and leave a line in
+ * `why`, which may be NULL. Every one that touches the store can return POOL_E_SYSTEM (a directory,
+ * a lock, a table of the kernel), _STORE, _DAMAGED, _VERSION and _NO_MEMORY; only what it returns
+ * beside them is said at each. Results are written on success alone, except where it says so.
+ *
+ * Ownership. What is passed in is borrowed for the call, the configuration and the pool_env's
+ * context for as long as the pool is open. Strings that callbacks are given live until the callback
+ * returns. A callback must not call into the same pool.
  *
  *	struct pool *pool;
  *	struct pool_lease lease = POOL_LEASE_NONE;
@@ -99,11 +109,13 @@ struct pool_event {
 
 struct madcap_endpoint;
 
-/* How to talk to MADCAP servers. */
+/* How to talk to MADCAP servers. Sizes are octets; datagrams are the caller's. */
 struct pool_net {
+	/* May lose it, as the network may. */
 	void (*send)(void *context, const struct madcap_endpoint *to, bool multicast,
 		     const uint8_t *data, size_t size);
-	/* The next datagram that has come in, its size; 0: pass over it; -1: there is none. */
+	/* The next datagram that has come in, at most `size` of it, and its size; 0: pass over
+	 * it; -1: there is none. Does not block. */
 	ssize_t (*receive)(void *context, uint8_t *data, size_t size,
 			   struct madcap_endpoint *ret_from);
 	/* Until something comes in, or that long. */
@@ -165,13 +177,13 @@ struct pool_lease {
 #define POOL_LEASE_NONE ((struct pool_lease){ .lock_fd = -1 })
 
 /*
- * Finds an address for the user by the assign rules, records it and takes its lock. `lease` must
- * be empty. On success it is filled in and pool_release() or the process's end gives it back.
- * Returns 0; POOL_E_REFUSED with the reason in words (full, with how many were at rest; limit;
- * reservation or candidate taken; no rule; pool on hold; anonymous); POOL_E_INVALID for a user
- * name over POOL_USER_MAX; POOL_E_NOT_FOUND for an unknown pool_name; POOL_E_BACKEND where a server
- * does not answer or says something else than "full"; POOL_E_SYSTEM, _STORE,
- * _DAMAGED, _VERSION, _NO_MEMORY. On any error no address is held and `why` says which and why.
+ * Finds an address for the user by the assign rules, records it and takes its lock. `lease` must be
+ * empty. On success it is filled in and pool_release() or the process's end gives it back. Returns
+ * 0; POOL_E_REFUSED with the reason in words (full, with how many were at rest; limit; reservation
+ * or candidate taken; no rule; pool on hold; anonymous); POOL_E_INVALID for a user name over
+ * POOL_USER_MAX; POOL_E_NOT_FOUND for an unknown pool_name; POOL_E_BACKEND where a server does not
+ * answer or says something else than "full". On any error no address is held, and `why` is what the
+ * log is to say. RA-30, RA-31.
  */
 int pool_acquire(struct pool *pool, const struct pool_request *request, struct pool_lease *lease,
 		 struct error *why) __attribute__((warn_unused_result));
@@ -185,6 +197,7 @@ struct pool_choice {
 /*
  * Records an address that a foreign module chose, in the same registry (RA-42: refused with
  * POOL_E_REFUSED if a live session has it, if it is in use on this machine or somebody's `local`).
+ * `lease` and errors as in pool_acquire().
  */
 int pool_record(struct pool *pool, const struct pool_request *request,
 		const struct pool_choice *choice, struct pool_lease *lease, struct error *why)
@@ -193,9 +206,8 @@ int pool_record(struct pool *pool, const struct pool_request *request,
 /*
  * Ends a lease: the address rests or is free, the lock is dropped, and `lease` is empty
  * afterwards, also on an error (the lock is gone, so the lease is dead and will be reclaimed).
- * Returns 0; POOL_E_NOT_OWNER or POOL_E_NOT_FOUND where the store no longer has this lease
- * (owner and address are compared, never the address alone: RA-55); system and store errors.
- * An empty lease: 0.
+ * POOL_E_NOT_OWNER or POOL_E_NOT_FOUND where the store no longer has this lease (owner and address
+ * are compared, never the address alone: RA-55). An empty lease: 0.
  */
 int pool_release(struct pool *pool, struct pool_lease *lease, struct error *why);
 
@@ -204,7 +216,7 @@ int pool_release(struct pool *pool, struct pool_lease *lease, struct error *why)
 void pool_lease_abandon(struct pool_lease *lease);
 
 /* Records that this process now is the lease's (after updetach's fork). Harmless if it already is.
- */
+ * Returns as pool_release(). */
 int pool_lease_adopt(struct pool *pool, const struct pool_lease *lease, struct error *why);
 
 /* A foreign module is about to be told of the lease's end: should this process die before the lease
@@ -231,14 +243,16 @@ const struct config_pool *pool_lease_config(const struct pool *pool, const struc
 /*
  * Writes what should outlive a reboot (who had which address) to state_dir, in one synced
  * transaction for everything that all processes have noted since the last time. May block for a
- * disk flush, so never on the way to an address. Returns 0 (also if another process is at it).
+ * disk flush, so never on the way to an address. 0 also if another process is at it.
  */
 int pool_maintain(struct pool *pool, struct error *why);
 
 /*
  * Takes back the leases whose owner is dead and tells the observer of each: all but those whose end
  * a foreign module has asked to be told of or, with `modules`, those of foreign modules alone (the
- * observer then has to tell the module: RA-54). *ret_count, if not NULL, is how many.
+ * observer then has to tell the module: RA-54). *ret_count, if not NULL, is how many. Looks for
+ * them in a snapshot, while nobody waits. POOL_E_NOT_FOUND where no session has used this
+ * configuration yet.
  */
 int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct error *why);
 
@@ -248,15 +262,20 @@ int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct er
  * wait for the servers for as long as the pool's `timeout`; also for flushes of the disk, two for a
  * grant and two for a release, one process at a time. A process that must not wait for servers has
  * the talking done before, in steps. pool_release() sends, and pool_settle() waits for the answer.
+ *
+ * A process has one talk with servers at a time. It is not for a forked child to go on with:
+ * after a fork only one of the two may call any of these.
+
  */
 
 #define POOL_WAIT 1 /* not an error: something is under way, call again */
 
 /*
- * Asks the servers that pool_acquire() would have to ask for this request. To be called until it
- * returns 0, each time after *ret_ms or when something may have come in (pool_wait). Then
- * pool_acquire() with the same request seldom has to wait, and says what the servers said. Blocks on
- * the stores, and for a flush of the disk before the first request leaves.
+ * Asks the servers that pool_acquire() would have to ask for this request (RFC 2730, 2.2.2 to
+ * 2.2.5). To be called while it returns POOL_WAIT, each time after *ret_ms or when something may
+ * have come in (pool_wait). Then pool_acquire() with the same request seldom has to wait, and says
+ * what the servers said. Blocks on the stores, and for a flush of the disk before the first request
+ * leaves.
  */
 int pool_prepare(struct pool *pool, const struct pool_request *request, int64_t *ret_ms);
 
@@ -267,9 +286,9 @@ void pool_wait(struct pool *pool, int64_t wait_ms);
 void pool_unprepare(struct pool *pool);
 
 /*
- * Renews the server's lease under `lease` when it is due. To be called again after *ret_ms
- * (INT64_MAX: there is nothing to renew). POOL_E_BACKEND: the address is, or will in a moment, not be
- * ours any longer, and has to go out of use now; `why` says why. Does not wait.
+ * Renews the server's lease under `lease` when it is due (RFC 2730, 2.2.7). To be called again
+ * after *ret_ms (INT64_MAX: there is nothing to renew). POOL_E_BACKEND: the address is, or will in
+ * a moment, not be ours any longer, and has to go out of use now; `why` says why. Does not wait.
  */
 int pool_keep(struct pool *pool, struct pool_lease *lease, int64_t *ret_ms, struct error *why)
 	__attribute__((warn_unused_result));
@@ -279,9 +298,10 @@ int pool_keep(struct pool *pool, struct pool_lease *lease, int64_t *ret_ms, stru
 void pool_settle(struct pool *pool);
 
 /*
- * Releases leases that are owed to their servers: of dead processes, and those that could not be
- * delivered; some of them, each time others. POOL_WAIT: call again after *ret_ms, else 0 or an
- * error. Does not wait. Gives way to pool_prepare() and pool_keep(), so to be left alone then.
+ * Releases leases that are owed to their servers (RFC 2730, 2.2.8): of dead processes, and those
+ * that could not be delivered; some of them, each time others. POOL_WAIT: call again after *ret_ms,
+ * else 0 or an error. Does not wait. Gives way to pool_prepare() and pool_keep(), so to be left
+ * alone then.
  */
 int pool_deliver(struct pool *pool, int64_t *ret_ms, struct error *why);
 
@@ -289,7 +309,7 @@ int pool_deliver(struct pool *pool, int64_t *ret_ms, struct error *why);
 int pool_deliver_all(struct pool *pool, uint64_t *ret_count, struct error *why);
 
 /* How many dead leases there are of foreign modules: those that a pool_reclaim without `modules`
- * leaves. */
+ * leaves. Errors as pool_reclaim(). */
 int pool_count_waiting(struct pool *pool, uint64_t *ret_count, struct error *why)
 	__attribute__((warn_unused_result));
 
@@ -431,8 +451,8 @@ int pool_find_dead(struct pool *pool, struct pool_owner *owners, size_t n, struc
 int pool_forget(struct pool *pool, uint32_t addr_be, struct error *why);
 
 /*
- * Takes back the lease `id` of an address, which looked dead. POOL_E_NOT_FOUND if it has ended since
- * then, which leaves all that is remembered; POOL_E_NOT_OWNER if a live session has it.
+ * Takes back the lease `id` of an address, which looked dead. POOL_E_NOT_FOUND if it has ended
+ * since then, which leaves all that is remembered; POOL_E_NOT_OWNER if a live session has it.
  */
 int pool_take_back(struct pool *pool, uint32_t addr_be, uint64_t id, struct error *why)
 	__attribute__((warn_unused_result));

@@ -83,10 +83,8 @@ void remote_free(struct remote **remote);
 /* Before the registry gives the address up: the server's lease is owed from now on. False if there is
  * nothing to release. */
 bool remote_claim(struct pool *pool, struct pool_served *served);
-/* Afterwards: sends the release. */
+/* Afterwards: sends the release. pool_settle() waits for the answer. */
 void remote_release(struct pool *pool, const struct pool_served *served);
-/* Waits a moment for what remote_release() has sent. */
-void remote_settle(struct pool *pool);
 
 /* Frees and nulls it, and does nothing else: the session is another process's. */
 void remote_abandon(struct pool_served **served);

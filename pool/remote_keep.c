@@ -317,7 +317,7 @@ void remote_release(struct pool *pool, const struct pool_served *served)
 		remote->task = TASK_RELEASE;
 }
 
-void remote_settle(struct pool *pool)
+void pool_settle(struct pool *pool)
 {
 	struct remote *remote = pool->remote;
 	struct server_lease owed;

@@ -9,6 +9,11 @@
  *
  * Forks: a store must be closed before a fork whose child uses it. A child that finds itself
  * with its parent's store has to forget it (store_forget), not close it.
+ *
+ * One thread at a time, and one transaction at a time for each store. Not to be opened twice by one
+ * process: LMDB's rule, as closing one would drop the other's locks.
+ *
+ * Transactions and values are the store's; keys and values that are passed in are copied.
  */
 #ifndef RASIP_STORE_H
 #define RASIP_STORE_H
@@ -37,7 +42,7 @@ struct store_options {
 	uint64_t map_bytes; /* how far the file may grow */
 	bool synced;        /* commits reach the disk before they return */
 	bool create;        /* make the file where it is missing; else POOL_E_NOT_FOUND */
-	bool read_only;
+	bool read_only;     /* nothing is written to the file */
 };
 
 /*
@@ -46,18 +51,27 @@ struct store_options {
  */
 int store_open(struct store **ret, const struct store_options *options, struct error *error)
 	__attribute__((warn_unused_result));
+
+/* Closes and nulls; a pointer to NULL is allowed. No transaction may be open. */
 void store_close(struct store **store);
 
 /* After a fork: drops the handle without touching what the parent still uses. */
 void store_forget(struct store **store);
+
+/* The process that opened it. */
 pid_t store_pid(const struct store *store);
 
 /*
- * A transaction; blocks for the writer lock if write. *ret_fresh, if not NULL, is set to true where
- * the store is empty: a write transaction then has already put the kind and version into it.
+ * A transaction, to be ended by one of the two below; blocks for the writer lock if write.
+ * *ret_fresh, if not NULL, is set to true where the store is empty: a write transaction then has
+ * already put the kind and version into it. Returns 0; POOL_E_DAMAGED, POOL_E_VERSION (of the file
+ * as it is by now); POOL_E_STORE; POOL_E_NO_MEMORY.
  */
 int store_begin(struct store *store, bool write, struct store_txn **ret, bool *ret_fresh,
 		struct error *error) __attribute__((warn_unused_result));
+
+/* Both null *txn, whatever is returned. Commit: 0, or POOL_E_STORE, POOL_E_NO_MEMORY; then
+ * nothing has changed. Blocks for the disk if the store is synced. */
 int store_commit(struct store_txn **txn, struct error *error) __attribute__((warn_unused_result));
 void store_abort(struct store_txn **txn); /* NULL is allowed */
 
@@ -83,13 +97,13 @@ int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_
 	__attribute__((warn_unused_result));
 
 /*
- * Reads all that the file has, its list of free pages as well. 0, POOL_E_DAMAGED, POOL_E_STORE. Where
- * LMDB finds a page that makes no sense, it ends the process, if not the system does: this is for a
- * process that may be lost.
+ * Reads all that the file has, its list of free pages as well. 0, POOL_E_DAMAGED, POOL_E_STORE.
+ * Where LMDB finds a page that makes no sense, it ends the process, if not the system does: this is
+ * for a process that may be lost.
  */
 int store_read_all(struct store_txn *txn) __attribute__((warn_unused_result));
 
-/* What the last failing call in this transaction failed of, in words. */
+/* What the last failing call in this transaction failed of, in words; static storage. */
 const char *store_txn_problem(const struct store_txn *txn);
 
 #endif

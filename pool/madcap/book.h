@@ -24,8 +24,10 @@
  * book knows more now, and the batch is to be made again from its beginning. Who answers by what
  * the book says, and changes nothing, calls book_rely(), so that commit makes sure of it.
  *
- * One thread. Nothing blocks but open and commit and, of a shared book, begin, refresh and work, each
- * for a small multiple of the configured timeout at most; but all leases may have to be read again.
+ * One thread, one process: after a fork the book is the parent's, and the child leaves it alone.
+ * Addresses are as in proto.h, other numbers in host order. Nothing blocks but open and commit and,
+ * of a shared book, begin, refresh and work, each for a small multiple of the configured timeout at
+ * most; but all leases may have to be read again.
  */
 #ifndef RASIP_MADCAP_BOOK_H
 #define RASIP_MADCAP_BOOK_H
@@ -80,7 +82,6 @@ struct book_lease {
 };
 
 /* index < n_ranges */
-
 struct book_range book_lease_range(const struct book_lease *lease, size_t index);
 
 /* The addresses of one scope that may be given away. */
@@ -134,13 +135,13 @@ struct book_options {
 struct book;
 
 /*
- * Opens the book and reads it; with book_set_spaces() about 3 s for a million leases. Of a
- * file a child reads it first, since a damaged page ends who comes across it: not to be called with
- * threads about. Returns 0; POOL_E_REFUSED if another process has it, or the database says no; POOL_E_DAMAGED,
- * POOL_E_VERSION for a file or a schema that is no book of this version, which is left as it is;
- * POOL_E_NOT_FOUND where the database has none; POOL_E_CONFIG for a connection string that is none;
- * POOL_E_STORE, POOL_E_SYSTEM, POOL_E_NO_MEMORY. A database that cannot be reached is no failure: see
- * book_problem().
+ * Opens the book and reads it; with book_set_spaces() about 3 s for a million leases. Of a file a
+ * child reads it first, since a damaged page ends who comes across it: not to be called with
+ * threads about. Returns 0; POOL_E_REFUSED if another process has it, or the database says no;
+ * POOL_E_DAMAGED, POOL_E_VERSION for a file or a schema that is no book of this version, which is
+ * left as it is; POOL_E_NOT_FOUND where the database has none; POOL_E_CONFIG for a connection
+ * string that is none; POOL_E_STORE, POOL_E_SYSTEM, POOL_E_NO_MEMORY. A database that cannot be
+ * reached is no failure: see book_problem().
  */
 int book_open(const struct book_options *options, struct book **ret, struct error *error)
 	__attribute__((warn_unused_result));
@@ -159,12 +160,12 @@ int book_set_spaces(struct book *book, const struct book_space *spaces, size_t n
 		    uint32_t extra_sec) __attribute__((warn_unused_result));
 
 /*
- * A database that cannot be reached fails the commit, not the beginning. Commit returns 0, BOOK_AGAIN
- * or a negative code; only then is the reason in `error`.
+ * A database that cannot be reached fails the commit, not the beginning. Commit returns 0,
+ * BOOK_AGAIN or a negative code; only then is the reason in `error`.
  */
 int book_begin(struct book *book, struct error *error) __attribute__((warn_unused_result));
 int book_commit(struct book *book, struct error *error) __attribute__((warn_unused_result));
-void book_abort(struct book *book);
+void book_abort(struct book *book); /* nothing of the batch has happened */
 
 /* In a batch: something is answered by what the book says, so commit has to make sure that it is so
  * still. */
@@ -172,7 +173,8 @@ void book_rely(struct book *book);
 
 /* ---- sharing; of a book in a file these do nothing ------------------------------------------- */
 
-/* Makes the tables, or brings them to this version; *ret_did says which, in static text. Blocks. */
+/* Makes the tables, or brings them to this version; *ret_did says which, in static text. Blocks.
+ * Errors as book_open(), and POOL_E_STORE where the database is not there. */
 int book_init_shared(const struct book_options *options, const char **ret_did, struct error *error)
 	__attribute__((warn_unused_result));
 
@@ -193,8 +195,8 @@ struct book_peer {
 	struct book_deeds deeds;
 };
 
-/* What the others have done meanwhile, so that listings show it, and tells them what this server has
- * done; NULL: nothing new. Not inside a batch. */
+/* What the others have done meanwhile, so that listings show it, and tells them what this server
+ * has done; NULL: nothing new. Not inside a batch. */
 void book_refresh(struct book *book, const struct book_deeds *deeds);
 
 /* The i-th server that has told, as of the last refresh; false behind the last one. */
@@ -254,7 +256,7 @@ int book_decide(struct book *book, struct madcap_bytes id, enum book_state decis
 
 /*
  * Gives an active lease new times, as the wish's id, now, start, start_latest, lease and lease_min
- * say; nothing else of the wish is read.
+ * say; nothing else of the wish is read. As book_grant(), and POOL_E_NOT_FOUND.
  */
 int book_renew(struct book *book, const struct book_wish *wish, struct book_lease *ret,
 	       enum book_lack *ret_lack) __attribute__((warn_unused_result));

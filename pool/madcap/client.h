@@ -19,7 +19,9 @@
  *
  * Nothing here blocks, reads a clock, draws random numbers or knows a socket; the same code serves
  * the blocking library, pppd's timers, and tests that play whole conversations in no time. Calls
- * for one client must not overlap; different clients have nothing to do with each other.
+ * for one client must not overlap; different clients have nothing to do with each other. A client
+ * is memory and nothing else: after a fork each side has one, and only one of them may go on to
+ * send.
  *
  * Servers are asked in the order given, each with a new xid, as often as `tries` says and with the
  * delays of RFC 2730, 2.3: 4, 8, 16 seconds, and 60 in all; where there is less time than that, the
@@ -27,6 +29,8 @@
  * discovered: offers are collected for the current retransmission delay after the first one, and
  * the best is taken (2.2.2). When `total_ms` is over, the operation has failed, whatever it was
  * doing.
+ *
+ * Numbers of sections are those of RFC 2730. Ports and counts are in host order; sizes are octets.
  */
 #ifndef RASIP_MADCAP_CLIENT_H
 #define RASIP_MADCAP_CLIENT_H
@@ -64,10 +68,10 @@ struct madcap_now {
 };
 
 enum madcap_operation {
-	MADCAP_GET_SCOPES,
-	MADCAP_REQUEST_LEASE,
-	MADCAP_RENEW_LEASE,
-	MADCAP_RELEASE_LEASE,
+	MADCAP_GET_SCOPES,    /* GETINFO, 2.2.1 */
+	MADCAP_REQUEST_LEASE, /* DISCOVER and REQUEST, 2.2.2 to 2.2.5 */
+	MADCAP_RENEW_LEASE,   /* RENEW, 2.2.7 */
+	MADCAP_RELEASE_LEASE, /* RELEASE, 2.2.8 */
 };
 
 /* What is wanted. Zero means: left out of the message, so that the server's default holds. */

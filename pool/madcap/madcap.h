@@ -46,8 +46,11 @@
  * Forks. A handle belongs to the process that started it: in a child, it is not started
  * (MADCAP_E_NOT_STARTED) until the child calls madcap_start itself. Other objects are memory only.
  *
- * Times are seconds since 1970, UTC, up to 2106. Addresses are text: "239.192.0.7", "ff15::8000:1".
- * Servers are text as well: "192.0.2.1", "192.0.2.1:2535", "2001:db8::1", "[2001:db8::1]:2535".
+ * Units. Times are seconds since 1970, UTC, up to 2106; lengths of time are seconds, but the
+ * timeout is milliseconds. Addresses are text: "239.192.0.7", "ff15::8000:1". Servers are text as
+ * well: "192.0.2.1", "192.0.2.1:2535", "2001:db8::1", "[2001:db8::1]:2535".
+ *
+ * Names and numbers of sections are those of RFC 2730; a request id is its Lease Identifier (2.4).
  *
  * Whoever knows a lease's request id can renew and release the lease: keep lease files private.
  */
@@ -102,8 +105,8 @@ const char *madcap_strerror(int code);
 /* ---- the handle ------------------------------------------------------------------------------ */
 
 /*
- * A handle, to be freed by madcap_free(). version: MADCAP_API_VERSION. Errors: E_POINTER, E_VERSION,
- * E_NO_MEMORY.
+ * A handle, to be freed by madcap_free(). version: MADCAP_API_VERSION. Errors: E_POINTER,
+ * E_VERSION, E_NO_MEMORY.
  */
 int madcap_new(unsigned int version, struct madcap **ret);
 
@@ -118,17 +121,18 @@ void madcap_free(struct madcap **m);
  *                        any, servers are found by multicast. At most 16.
  * madcap_set_interface   The interface for multicast, by name; NULL: the system's choice.
  * madcap_set_group       The server group that multicasts go to, "ADDRESS" or "ADDRESS:PORT". NULL,
- *                        the default: that of IPv4 Local Scope or IPv6's SCOP 3.
+ *                        the default: that of IPv4 Local Scope or IPv6's SCOP 3 (2.10).
  * madcap_set_family      AF_INET (the default) or AF_INET6: which servers are found by multicast,
  *                        and of which family the scopes are that madcap_scopes_get asks for.
- * madcap_set_language    RFC 1766 tag: one name for each scope, in that language if there is one.
- *                        NULL, the default: the server's choice.
+ * madcap_set_language    RFC 1766 tag: one name for each scope, in that language if there is one
+ *                        (3.9). NULL, the default: the server's choice.
  * madcap_set_timeout     Milliseconds for one call, all servers and tries together. Default: 60000
  *                        for each server.
  * madcap_set_tries       How often one server is asked, 1 to 100. Default: 4, after 4, 8 and 16 s
- *                        as RFC 2730 recommends; with a shorter timeout, the delays shrink as well.
- * madcap_set_retry       Seconds for which a server's "come back later" is followed; 0, the
- *                        default: servers are not told that we would.
+ *                        as RFC 2730 recommends (2.3); with a shorter timeout, the delays shrink as
+ *                        well.
+ * madcap_set_retry       Seconds for which a server's "come back later" is followed (2.13.2);
+ *                        0, the default: servers are not told that we would.
  * madcap_set_local       1: every address is drawn at random on this machine, no server is ever
  *                        asked and no packet sent; two machines may draw the same. 0: servers.
  */
@@ -164,7 +168,7 @@ const char *madcap_refusal_name(uint16_t code);
 
 /*
  * The scopes that the first server to answer has, or, found by multicast, those of all servers that
- * answered: a collection, to be freed by madcap_scopes_free(). Blocks. Errors: E_POINTER,
+ * answered (2.2.1): a collection, to be freed by madcap_scopes_free(). Blocks. Errors: E_POINTER,
  * E_NOT_STARTED, E_NO_SCOPES, E_TIMED_OUT, E_REFUSED, E_SYSTEM, E_NO_MEMORY.
  */
 int madcap_scopes_get(struct madcap *m, struct madcap_scopes **ret);
@@ -213,39 +217,42 @@ struct madcap_wish {
 	int64_t start;                    /* 0: now */
 	int64_t stop;                     /* behind start; or: */
 	int64_t seconds;                  /* the lease's length; both 0: the server's default */
-	int64_t latest_start;             /* 0: whenever it can be */
-	int64_t min_seconds;              /* a shorter lease will not do; 0: any */
+	int64_t latest_start;             /* 0: whenever it can be (3.16) */
+	int64_t min_seconds;              /* a shorter lease will not do; 0: any (3.15) */
 	unsigned int count;               /* how many addresses; 0: one */
 	unsigned int min_count;           /* fewer will not do; 0: as `count` */
-	const char *const *addresses;     /* only these will do; NULL: any */
+	const char *const *addresses;     /* only these will do; NULL: any (3.11) */
 	size_t n_addresses;
 };
 
 /*
- * Leases addresses. What is granted may be less than wished for in every respect: ask the lease.
- * Each call makes a new request id. Blocks. Errors: E_POINTER, E_NOT_STARTED, E_ARGUMENT,
- * E_TIMED_OUT, E_REFUSED, E_PENDING, E_SYSTEM, E_NO_MEMORY.
+ * Leases addresses (2.2.2 to 2.2.5). What is granted may be less than wished for in every respect:
+ * ask the lease. Each call makes a new request id. Blocks. Errors: E_POINTER, E_NOT_STARTED,
+ * E_ARGUMENT, E_TIMED_OUT, E_REFUSED, E_PENDING, E_SYSTEM, E_NO_MEMORY.
  */
 int madcap_request(struct madcap *m, const struct madcap_wish *wish, struct madcap_lease **ret);
 
 /*
- * Renews, with the times of `wish`: start, stop or seconds, latest_start, min_seconds; NULL: from
- * now on, the server's default. Asks the server that granted the lease and, where that one shares its
- * leases with others (Server Mobility), the servers added with madcap_add_server, in their order,
- * until one answers; else no other. Gives a new lease object; the old one stays as it was. Blocks. Errors as madcap_request; E_ARGUMENT also where
- * local allocation is on and a server granted the lease. What was drawn on this machine is renewed
- * here, whatever the switch says.
+ * Renews (2.2.7), with the times of `wish`: start, stop or seconds, latest_start, min_seconds;
+ * NULL: from now on, the server's default. Asks the server that granted the lease and, where that
+ * one shares its leases with others (Server Mobility, 2.13.1), the servers added with
+ * madcap_add_server, in their order, until one answers; else no other. Gives a new lease object;
+ * the old one stays as it was. Blocks. Errors as madcap_request; E_ARGUMENT also where local
+ * allocation is on and a server granted the lease. What was drawn on this machine is renewed here,
+ * whatever the switch says.
  */
 int madcap_renew(struct madcap *m, const struct madcap_lease *lease, const struct madcap_wish *wish,
 		 struct madcap_lease **ret);
 
 /*
- * Ends the lease as a whole, at the same servers; the object is still the caller's to free. Blocks. Errors as
- * madcap_renew. A server that does not know the lease any more refuses (RFC 2730's error 3).
+ * Ends the lease as a whole (2.2.8), at the same servers; the object is still the caller's to free.
+ * Blocks. Errors as madcap_renew. A server that does not know the lease any more refuses (error 3).
  */
 int madcap_release(struct madcap *m, const struct madcap_lease *lease);
 
-/* The same where no more is left of a lease than this. IPv6 leases: madcap_set_family first. */
+/* The same where no more is left of a lease than this. IPv6 leases: madcap_set_family first.
+ * `size` is 1 to MADCAP_REQUEST_ID_MAX octets; E_ARGUMENT for others, and for a server that is
+ * none. */
 int madcap_release_id(struct madcap *m, const uint8_t *request_id, size_t size, const char *server);
 
 /* The parts of a lease, for a later run of the program. */

@@ -4,9 +4,9 @@
  *
  * A decoded message is a fixed-size struct: presence flags, numbers, and views into the datagram
  * for everything that is a list. Nothing is allocated; the datagram must outlive the message. To
- * send, fill the same struct (lists are built with the writers below) and encode it. One table in
- * message.c says what every option is, how it is read, written and printed, and in which messages
- * it must, may and must not stand (Table 5).
+ * send, fill the same struct (lists are built with the writers below) and encode it. One table
+ * (message_table.c) says what every option is, how it is read, written and printed, and in which
+ * messages it must, may and must not stand (Table 5).
  *
  *	struct madcap_message message;
  *	struct madcap_verdict verdict = madcap_message_decode(data, size, &message);
@@ -17,6 +17,9 @@
  * Two kinds of fault: what may be a NAK, or garbled, is ignored (2.1, 2.6); what is a message but
  * does not conform is an Invalid Request with the number of the option to blame (2.1.5). A client
  * ignores both.
+ *
+ * Numbers are in host order, addresses octets as on the wire; sizes are octets. There is no state
+ * behind these functions: any thread may call them.
  */
 #ifndef RASIP_MADCAP_MESSAGE_H
 #define RASIP_MADCAP_MESSAGE_H

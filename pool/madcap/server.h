@@ -19,6 +19,10 @@
  *
  * Nothing that a stranger sends makes a table grow without limit: see the limits in the
  * configuration. Nothing is logged; counters and madcap_answer.note say what happened.
+ *
+ * One thread at a time, and not across a fork. Nothing blocks but begin and commit, as the book's
+ * do. Numbers of sections are those of RFC 2730. Sizes are octets; what says nothing else is in
+ * host order.
  */
 #ifndef RASIP_MADCAP_SERVER_H
 #define RASIP_MADCAP_SERVER_H
@@ -47,7 +51,7 @@ struct madcap_zone_name {
 struct madcap_server_scope {
 	struct madcap_address first;
 	struct madcap_address last;
-	uint8_t ttl;
+	uint8_t ttl; /* 3.10 */
 	const struct madcap_zone_name *names;
 	size_t n_names;                              /* at most 255 */
 	const struct madcap_address_range *allocate; /* none: the whole scope */
@@ -142,17 +146,19 @@ void madcap_server_free(struct madcap_server **server); /* NULL is allowed */
 int madcap_server_configure(struct madcap_server *server, const struct madcap_server_config *config,
 			    struct error *error) __attribute__((warn_unused_result));
 
-/* Opens a batch, at this time; of a shared book, the book's time takes the place of the time of day.
- * Returns 0 or the book's code. */
+/* Opens a batch, at this time; of a shared book, the book's time takes the place of the time of
+ * day. Returns 0 or the book's code. */
 int madcap_server_begin(struct madcap_server *server, const struct madcap_clock *clock,
 			struct error *error) __attribute__((warn_unused_result));
 
+/* One datagram in, at most one answer out. Cannot fail: what the book cannot do is a NAK or
+ * silence. madcap_server_fail() wants the same input. */
 void madcap_server_step(struct madcap_server *server, const struct madcap_input *input,
 			struct madcap_answer *ret);
 
 /* 0, or the code of what failed: then nothing in the batch has happened, and every one of its
- * answers has to go through madcap_server_fail(). BOOK_AGAIN: nothing has happened, and the batch is
- * to be begun again, and its datagrams passed in again; once more is enough as a rule. */
+ * answers has to go through madcap_server_fail(). BOOK_AGAIN: nothing has happened, and the
+ * batch is to be begun again, and its datagrams passed in again; once more is enough as a rule. */
 int madcap_server_commit(struct madcap_server *server, struct error *error)
 	__attribute__((warn_unused_result));
 
@@ -172,7 +178,8 @@ int madcap_server_wait_ms(const struct madcap_server *server, const struct madca
 
 /* ---- for the operator, each inside a batch of its own ---------------------------------------- */
 
-/* 0, POOL_E_NOT_FOUND, POOL_E_STORE. */
+/* Ends a lease; says yes or no to one that is pending (Retry After, 2.13.2). 0, POOL_E_NOT_FOUND,
+ * POOL_E_STORE. */
 int madcap_server_release(struct madcap_server *server, struct madcap_bytes id)
 	__attribute__((warn_unused_result));
 int madcap_server_approve(struct madcap_server *server, struct madcap_bytes id)
@@ -180,9 +187,11 @@ int madcap_server_approve(struct madcap_server *server, struct madcap_bytes id)
 int madcap_server_deny(struct madcap_server *server, struct madcap_bytes id)
 	__attribute__((warn_unused_result));
 
+/* The server's own, since it was made. */
 const struct madcap_counters *madcap_server_counters(const struct madcap_server *server);
 
-/* Of one scope of the present configuration, or of all with NULL. */
+/* Of one scope of the present configuration, by its first address, or of all with NULL; false if
+ * there is no such scope. */
 bool madcap_server_stats(const struct madcap_server *server, const struct madcap_address *scope,
 			 struct book_stats *ret);
 
@@ -191,7 +200,8 @@ bool madcap_server_stats(const struct madcap_server *server, const struct madcap
 bool madcap_server_group_next(const struct madcap_server *server, size_t *at,
 			      struct madcap_address *ret);
 
-/* Places in config->scopes, in the order in which scopes are announced: the smaller first. */
+/* Places in config->scopes, in the order in which scopes are announced: the smaller first. *ret
+ * is the server's, until it is configured again; returned is how many there are. */
 size_t madcap_server_scope_order(const struct madcap_server *server, const size_t **ret);
 
 #endif

@@ -3,49 +3,9 @@
  * libFuzzer target: the configuration loader. Any text either loads, and then what was loaded is
  * consistent, or is rejected with at least one FILE:LINE message of one line.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "assign.h"
 #include "config.h"
-
-#define NAME "fuzz.conf"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_options(void);
-
-/* libconfig 1.5 does not free the string in which it met a syntax error. */
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libconfig.so";
-}
-
-const char *__lsan_default_options(void)
-{
-	return "print_suppressions=0";
-}
-
-static void require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
-static void check_errors(const struct config_errors *errors)
-{
-	require(errors->n > 0, "a rejection says why");
-	for (size_t i = 0; i < errors->n; i++) {
-		require(strncmp(errors->lines[i], NAME ":", strlen(NAME) + 1) == 0, "FILE first");
-		require(strtoul(errors->lines[i] + strlen(NAME) + 1, NULL, 10) > 0,
-			"a line number");
-		require(strchr(errors->lines[i], '\n') == NULL, "one line each");
-	}
-}
+#include "fuzz_conf.h"
 
 static void check_set(const struct range_set *set)
 {
@@ -89,31 +49,22 @@ static void check_config(const struct config *config)
 	(void)!assign_find(config, "", "", NULL, &found);
 }
 
-/* Files named by the input would make runs differ; without a slash there are none here. */
-static bool reaches_out(const char *text)
-{
-	return strstr(text, "@include") != NULL && strchr(text, '/') != NULL;
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	char *text = malloc(size + 1);
+	char *text = fuzz_text(data, size);
 	struct config *config = NULL;
 	struct config_errors errors;
 
 	if (text == NULL)
 		return 0;
-	if (size > 0)
-		memcpy(text, data, size);
-	text[size] = '\0';
-	if (!reaches_out(text)) {
-		int code = config_load_text(text, NAME, &config, &errors);
+	if (!fuzz_reaches_out(text)) {
+		int code = config_load_text(text, FUZZ_CONF_NAME, &config, &errors);
 
 		if (code == 0) {
 			require(errors.n == 0, "loaded without errors");
 			check_config(config);
 		} else if (code == POOL_E_CONFIG) {
-			check_errors(&errors);
+			fuzz_check_errors(&errors);
 		}
 		config_free(&config);
 		config_errors_done(&errors);

@@ -9,13 +9,11 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "madcap/address.h"
 #include "madcap/madcapd.h"
 #include "store_in_memory.h"
@@ -23,20 +21,9 @@
 #define ANSWER_MAX (1 << 20)
 #define NOW 1700000000
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char directory[64];
 static struct madcapd daemon_state;
 static const struct madcap_bytes one = { (const uint8_t *)"\001one", 4 };
 static const struct madcap_bytes two = { (const uint8_t *)"\001two", 4 };
-
-static void require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
 
 void madcapd_say(const char *format, ...)
 {
@@ -46,15 +33,6 @@ void madcapd_say(const char *format, ...)
 struct madcap_clock madcapd_clock(void)
 {
 	return (struct madcap_clock){ 1000, NOW };
-}
-
-static void remove_directory(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-	if (system(command) != 0)
-		perror(command);
 }
 
 static void prepare(void)
@@ -71,9 +49,7 @@ static void prepare(void)
 	struct config_errors errors = { 0 };
 	struct error error;
 
-	strcpy(directory, "/tmp/fuzz-admin-XXXXXX");
-	require(mkdtemp(directory) != NULL, "a directory");
-	atexit(remove_directory);
+	fuzz_make_directory("/tmp/fuzz-admin-XXXXXX");
 	require(server_config_load_text(text, "fuzz", &daemon_state.config, &errors) == 0,
 		"a configuration");
 	require(net_open(&daemon_state.net, &options, &error) == 0, "a socket");
@@ -106,7 +82,7 @@ static void make_leases(void)
 static void start(void)
 {
 	const struct book_options options = {
-		.state_dir = directory, .map_bytes = 1 << 22, .seed = 1, .unsynced = true
+		.state_dir = fuzz_directory, .map_bytes = 1 << 22, .seed = 1, .unsynced = true
 	};
 	const struct admin_service service = { .ask = madcapd_ask, .context = &daemon_state };
 	struct error error;
@@ -117,7 +93,7 @@ static void start(void)
 				  &daemon_state.server, &error) == 0,
 		"the server starts");
 	make_leases();
-	require(admin_socket_open(directory, &service, &daemon_state.admin, &error) == 0,
+	require(admin_socket_open(fuzz_directory, &service, &daemon_state.admin, &error) == 0,
 		"the admin socket opens");
 }
 
@@ -133,7 +109,8 @@ static int connect_to_it(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", directory, ADMIN_SOCKET_NAME);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", fuzz_directory,
+		 ADMIN_SOCKET_NAME);
 	require(fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0,
 		"connects");
 	require(fcntl(fd, F_SETFL, O_NONBLOCK) == 0, "does not wait");
@@ -200,7 +177,7 @@ static bool is_unchanged(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (directory[0] == '\0')
+	if (fuzz_directory[0] == '\0')
 		prepare();
 	if (size == 0 || size > ADMIN_REQUEST_MAX + 256)
 		return 0;

@@ -4,11 +4,9 @@
  * (a length each; keys that begin with "=" are a serial number of one octet). A book that opens is
  * gone through, granted from, released from and swept; one that does not is left as it is.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "madcap/address.h"
 #include "madcap/book.h"
 #include "madcap/book_file.h"
@@ -19,30 +17,9 @@
 #define ENTRIES_MAX 32
 #define NOW 0x65000000
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char directory[64];
-
-static void require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
-static void remove_directory(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-	if (system(command) != 0)
-		perror(command);
-}
-
 static struct book *open_book(void)
 {
-	const struct book_options options = { .state_dir = directory,
+	const struct book_options options = { .state_dir = fuzz_directory,
 					      .map_bytes = 1 << 22,
 					      .extra_sec = 60,
 					      .seed = 1,
@@ -87,7 +64,7 @@ static void fill(struct wire_reader *reader)
 	struct store_txn *txn;
 	struct error error;
 
-	snprintf(path, sizeof(path), "%s/madcap-book.mdb", directory);
+	snprintf(path, sizeof(path), "%s/madcap-book.mdb", fuzz_directory);
 	store_in_memory_empty();
 	require(store_open(&store, &options, &error) == 0, "a store");
 	require(store_begin(store, true, &txn, NULL, &error) == 0, "a transaction");
@@ -156,11 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct wire_reader reader;
 	struct book *book;
 
-	if (directory[0] == '\0') {
-		strcpy(directory, "/tmp/fuzz-book-XXXXXX");
-		require(mkdtemp(directory) != NULL, "a directory");
-		atexit(remove_directory);
-	}
+	if (fuzz_directory[0] == '\0')
+		fuzz_make_directory("/tmp/fuzz-book-XXXXXX");
 	wire_reader_init(&reader, data, size);
 	fill(&reader);
 	book = open_book();

@@ -4,17 +4,13 @@
  * a datagram arrives. Xid and lease identifier are put in where they belong, so that what the
  * fuzzer makes is not thrown away at once.
  */
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "madcap/client.h"
 
 #define STEPS_MAX 64
 #define XID_AT 4
 #define HEADER 8
 #define ID_SIZE 17
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void set_up(struct madcap_query *query, struct madcap_servers *servers, uint8_t how)
 {

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whatever a lease file holds: a lease that can be written and read again, or none. */
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "madcap/lease_file.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -16,9 +12,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (lease_parse((const char *)data, size, &lease, &error) != 0)
 		return 0;
 	text = lease_print(lease);
-	if (text == NULL || lease_parse(text, strlen(text), &again, &error) != 0 ||
-	    again->n_addresses != lease->n_addresses || again->id.size != lease->id.size)
-		abort();
+	require(text != NULL && lease_parse(text, strlen(text), &again, &error) == 0 &&
+			again->n_addresses == lease->n_addresses &&
+			again->id.size == lease->id.size,
+		"a lease is written and read again");
 	free(text);
 	lease_free(lease);
 	lease_free(again);

@@ -3,22 +3,9 @@
  * libFuzzer target: one datagram through decoder, checks, list readers and printer. What decodes is
  * encoded again, and decodes to the same.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "fuzz.h"
 #include "madcap/address.h"
 #include "madcap/message.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
 
 static void read_lists(const struct madcap_message *message)
 {

@@ -6,18 +6,14 @@
  * server is started again. However it goes: answers conform and go with their requests, no two
  * leases of an address overlap, tables stay within their limits.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "madcap/address.h"
 #include "madcap/book.h"
 #include "madcap/message.h"
 #include "madcap/server.h"
 #include "wire.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define LEASES_MAX 512
 #define N_ADDRESSES 16
@@ -27,7 +23,6 @@ static const struct madcap_zone_name names[] = { { "en", "Somewhere", true },
 
 static struct madcap_address_range allocate[2];
 static struct madcap_server_scope scopes[2];
-static char directory[64];
 static struct book *book;
 static struct madcap_server *server;
 static struct madcap_clock now;
@@ -47,14 +42,6 @@ static struct madcap_server_config config = {
 	.nak_on_failure = true,
 };
 
-static void require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
-
 static struct madcap_address address(const char *text)
 {
 	struct madcap_address address = { .family = 0 };
@@ -65,7 +52,7 @@ static struct madcap_address address(const char *text)
 
 static void start(void)
 {
-	const struct book_options options = { .state_dir = directory,
+	const struct book_options options = { .state_dir = fuzz_directory,
 					      .map_bytes = 1 << 24,
 					      .extra_sec = 60,
 					      .seed = 1,
@@ -99,24 +86,17 @@ static void prepare(void)
 			.max_lease_sec = 1000,
 			.default_lease_sec = 100,
 		};
-	strcpy(directory, "/tmp/fuzz-madcap-XXXXXX");
-	require(mkdtemp(directory) != NULL, "a directory");
+	fuzz_make_directory("/tmp/fuzz-madcap-XXXXXX");
 }
 
 static void remove_files(void)
 {
 	char path[128];
 
-	snprintf(path, sizeof(path), "%s/madcap-book.mdb", directory);
+	snprintf(path, sizeof(path), "%s/madcap-book.mdb", fuzz_directory);
 	unlink(path);
-	snprintf(path, sizeof(path), "%s/madcap-book.mdb-lock", directory);
+	snprintf(path, sizeof(path), "%s/madcap-book.mdb-lock", fuzz_directory);
 	unlink(path);
-}
-
-static void clean_up(void)
-{
-	remove_files();
-	rmdir(directory);
 }
 
 /* ---- what always holds ----------------------------------------------------------------------- */
@@ -250,10 +230,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct wire_reader reader;
 
-	if (directory[0] == '\0') {
+	if (fuzz_directory[0] == '\0')
 		prepare();
-		atexit(clean_up);
-	}
 	remove_files();
 	now = (struct madcap_clock){ 1000, 0x65000000 };
 	start();

@@ -3,16 +3,11 @@
  * libFuzzer target: secrets files, held against a reader that is written the other way round: pppd's
  * words, over text in memory.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fuzz.h"
 #include "secrets.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const char *at_quote_end(const char *p, const char *end, char quote)
 {
@@ -78,10 +73,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	if (secrets_has_entry(path) != has_entry((const char *)data, (const char *)data + size)) {
-		fprintf(stderr, "broken: is there an entry?\n");
-		abort();
-	}
+	require(secrets_has_entry(path) == has_entry((const char *)data, (const char *)data + size),
+		"is there an entry?");
 	close(fd);
 	return 0;
 }

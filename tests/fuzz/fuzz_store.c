@@ -8,13 +8,11 @@
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "fuzz.h"
 #include "pool.h"
 #include "record.h"
 #include "server_lease.h"
@@ -25,19 +23,8 @@
 #define ENTRIES_MAX 64
 #define SESSIONS 3
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char directory[64];
 static struct config *config;
 static int64_t boot_us;
-
-static void require(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "broken: %s\n", what);
-	abort();
-}
 
 /* ---- a world in which runs do not differ ----------------------------------------------------- */
 
@@ -107,24 +94,13 @@ static const struct pool_env env = {
 	.in_use = is_in_use,
 };
 
-static void remove_directory(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-	if (system(command) != 0)
-		perror(command);
-}
-
 /* On a tmpfs if there is one: elsewhere the store's name would have the boot's number in it. */
 static void prepare(void)
 {
 	char text[1024];
 	struct config_errors errors = { 0 };
 
-	strcpy(directory, "/dev/shm/fuzz-store-XXXXXX");
-	require(mkdtemp(directory) != NULL, "a directory in /dev/shm");
-	atexit(remove_directory);
+	fuzz_make_directory("/dev/shm/fuzz-store-XXXXXX");
 	snprintf(text, sizeof(text),
 		 "runtime_dir = \"%s\"; state_dir = \"%s\";"
 		 "pools = ( { name = \"p\"; ranges = (\"10.0.0.0/29\"); local = \"10.0.0.7\";"
@@ -134,7 +110,7 @@ static void prepare(void)
 		 " madcap = { scope = \"239.192.0.0\"; servers = (\"192.0.2.1\"); timeout = \"1s\";"
 		 " }; } );"
 		 "assign = ( { user = \"r\"; address = \"10.0.0.1\"; }, { pool = \"p\"; } );",
-		 directory, directory);
+		 fuzz_directory, fuzz_directory);
 	require(config_load_text(text, "fuzz", &config, &errors) == 0, "a configuration");
 	config_errors_done(&errors);
 }
@@ -351,7 +327,7 @@ static void open_store(bool memory, struct store **ret_store, struct store_txn *
 	};
 	struct error why;
 
-	snprintf(path, sizeof(path), "%s/%s", directory, memory ? MEMORY_FILE : LEASES_FILE);
+	snprintf(path, sizeof(path), "%s/%s", fuzz_directory, memory ? MEMORY_FILE : LEASES_FILE);
 	require(store_open(ret_store, &options, &why) == 0, "a store opens");
 	require(store_begin(*ret_store, true, ret_txn, NULL, &why) == 0, "a transaction");
 }
@@ -475,7 +451,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct wire_reader reader;
 	struct pool *pool;
 
-	if (directory[0] == '\0')
+	if (fuzz_directory[0] == '\0')
 		prepare();
 	store_in_memory_empty();
 	boot_us = 1000000;

@@ -3,11 +3,7 @@
  * A fuzz target without a fuzzer: gives it each file named on the command line, once. So what has
  * been found and kept is tried again by every compiler, on every machine, under any checker.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "fuzz.h"
 
 static uint8_t *read_file(const char *path, size_t *ret_size)
 {

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The plugin still compiles for pppd 2.5 on a machine that has only 2.4.9's headers."""
+import glob
 import os
 import subprocess
 import unittest
@@ -12,8 +13,10 @@ FLAGS += ["-Wsign-conversion", "-Wcast-qual", "-Wundef", "-Wredundant-decls", "-
 class Compat(unittest.TestCase):
     def check(self, *include):
         command = [os.environ.get("CC", "cc"), *FLAGS, "-Iplugin", "-Ipool", "-Ipool/base"]
+        sources = ["plugin/plugin.c", *glob.glob("plugin/pppd_*.c", root_dir=TOP)]
+        self.assertGreater(len(sources), 1)
         done = subprocess.run(
-            [*command, *include, "-fsyntax-only", "plugin/plugin.c"],
+            [*command, *include, "-fsyntax-only", *sources],
             cwd=TOP,
             capture_output=True,
             text=True,

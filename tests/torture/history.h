@@ -30,6 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../unit/suite.h"
+
 #define HISTORY_STEPS_MAX 100000
 #define HISTORY_RUNS_MAX 3000 /* of one that is made shorter */
 
@@ -312,7 +314,6 @@ static void history_test(const struct history_model *model)
 	uint64_t done = 0;
 
 	history_own_directory();
-	history.model = model;
 	history.steps = calloc(HISTORY_STEPS_MAX, sizeof(*history.steps));
 	ck_assert_ptr_nonnull(history.steps);
 	if (script != NULL)
@@ -330,6 +331,24 @@ static void history_test(const struct history_model *model)
 	       (unsigned long long)steps, (unsigned long long)seed);
 	free(history.steps);
 	rmdir(history.directory);
+}
+
+START_TEST(random_histories)
+{
+	history_test(history.model);
+}
+END_TEST
+
+/* The main() of a program for this model. */
+static int history_main(const char *name, const struct history_model *model)
+{
+	TCase *tcase = tcase_create("model");
+
+	history.model = model;
+	/* RASIP_SECONDS may be an hour. */
+	tcase_set_timeout(tcase, 7200);
+	tcase_add_test(tcase, random_histories);
+	return run_tcase(name, tcase);
 }
 
 #endif

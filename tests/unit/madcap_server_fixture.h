@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "madcap_fixture.h"
+#include "suite.h"
 
 static inline struct madcap_message getinfo(const char *codes)
 {
@@ -128,18 +129,11 @@ static inline void fail_commit(void)
 /* Runs the tests that `add` adds, each with a server of its own; main()'s exit status. */
 static inline int run_server_tests(const char *name, void (*add)(TCase *tcase))
 {
-	Suite *suite = suite_create(name);
 	TCase *tcase = tcase_create("rfc2730");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tcase);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	add(tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase(name, tcase);
 }
 
 #endif

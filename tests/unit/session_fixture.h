@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session_fixture.h - for tests of session.c: pppd is a set of functions that write down what they
+ * session_fixture.h - for tests of session*.c: pppd is a set of functions that write down what they
  * are told; so is the pool, and the modules are scripted.c's.
  */
 #ifndef TEST_SESSION_FIXTURE_H

@@ -9,6 +9,7 @@
 #include "admin.h"
 #include "builtin.h"
 #include "pool.h"
+#include "suite.h"
 
 #define MODULES_MAX 3
 
@@ -402,10 +403,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("admin");
 	TCase *all = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(all, setup, teardown);
 	tcase_add_test(all, ra_2_ra_6_ra_7_initialize_in_order_terminate_in_reverse);
@@ -427,10 +425,5 @@ int main(void)
 	tcase_add_test(all, a_lock_that_is_a_link_is_not_followed);
 	tcase_add_loop_test(all, t24_ra_42_addresses_that_nobody_can_have, 0,
 			    sizeof(addresses) / sizeof(addresses[0]));
-	suite_add_tcase(suite, all);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("admin", all);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "assign.h"
+#include "suite.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define POOLS                                                                                      \
@@ -123,18 +124,10 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("assign");
 	TCase *tcase = tcase_create("assign");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, first_match_wins, 0, ARRAY_SIZE(cases));
 	tcase_add_test(tcase, no_rules_the_first_pool_serves_everybody);
 	tcase_add_test(tcase, a_catch_all_reservation);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("assign", tcase);
 }

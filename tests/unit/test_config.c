@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "parse.h"
+#include "suite.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define MISTAKES_MAX 10
@@ -693,17 +694,11 @@ int main(void)
 {
 	Suite *suite = suite_create("config");
 	TCase *texts = tcase_create("texts"), *files = tcase_create("files");
-	SRunner *runner;
-	int failed;
 
 	add_tests(texts);
 	add_file_tests(files);
 	tcase_set_timeout(texts, 60);
 	suite_add_tcase(suite, texts);
 	suite_add_tcase(suite, files);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

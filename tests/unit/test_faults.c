@@ -9,6 +9,7 @@
 
 #include "../torture/faults.h"
 #include "session.h"
+#include "suite.h"
 
 #define SIZE 3                                       /* of the pool: 10.0.0.1 to 10.0.0.3 */
 #define ADDRESS(n) htonl(UINT32_C(0x0a000000) + (n)) /* 10.0.0.n, without an assertion */
@@ -595,19 +596,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("faults");
 	TCase *tcase = tcase_create("faults");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 600);
 	tcase_add_loop_test(tcase, pool, 0, (int)(sizeof(pool_cases) / sizeof(pool_cases[0])));
 	tcase_add_test(tcase, configuration);
 	tcase_add_loop_test(tcase, sessions, 0,
 			    (int)(sizeof(session_cases) / sizeof(session_cases[0])));
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("faults", tcase);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "line.h"
+#include "suite.h"
 
 START_TEST(an_event_is_one_line_of_words)
 {
@@ -86,19 +87,11 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("line");
 	TCase *all = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(all, an_event_is_one_line_of_words);
 	tcase_add_loop_test(all, odd_bytes_are_escaped, 0, sizeof(values) / sizeof(values[0]));
 	tcase_add_test(all, a_long_value_is_cut_inside_its_quotes);
 	tcase_add_test(all, a_full_line_ends_properly);
-	suite_add_tcase(suite, all);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("line", all);
 }

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "store.h"
+#include "suite.h"
 
 #define T0 ((uint32_t)NOW)
 #define EXTRA 100
@@ -804,8 +805,6 @@ int main(void)
 	Suite *suite = suite_create("madcap_book");
 	TCase *tcase = tcase_create("any"); /* engine */
 	TCase *file = tcase_create("file");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	suite_add_tcase(suite, tcase);
 	suite_add_tcase(suite, file);
@@ -832,8 +831,5 @@ int main(void)
 	tcase_add_loop_test(file, sigkill_loses_no_acknowledged_lease, 0, 3);
 	tcase_add_test(file, less_than_300_bytes_of_memory_and_disk_a_lease);
 	tcase_add_test(file, searches_are_short_at_any_fill);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -17,6 +17,7 @@
 #include "madcap/lease_file.h"
 #include "madcap/madcap.h"
 #include "madcap/server_config.h"
+#include "suite.h"
 
 #define BATCH 4 /* datagrams of the batch under test */
 
@@ -560,8 +561,6 @@ int main(void)
 	Suite *suite = suite_create("madcap_faults");
 	TCase *tcase = tcase_create("faults");
 	TCase *net = tcase_create("library");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_set_timeout(tcase, 600);
 	tcase_add_loop_test(tcase, server, 0,
@@ -574,8 +573,5 @@ int main(void)
 	tcase_add_checked_fixture(net, start_remote, stop_remote);
 	tcase_add_test(net, library);
 	suite_add_tcase(suite, net);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

@@ -11,6 +11,7 @@
 
 #include "madcap/lease_file.h"
 #include "madcap/madcap.h"
+#include "suite.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -581,10 +582,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("madcap_lease_file");
 	TCase *cases = tcase_create("leases");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_loop_test(cases, mc_14_text_is_exactly_a_lease_or_none, 0, N_ELEMENTS(texts));
@@ -606,10 +604,5 @@ int main(void)
 	tcase_add_test(cases, mc_1_local_draws_only_from_the_addresses_given);
 	tcase_add_test(cases, mc_9_local_renewal_is_a_new_object);
 	tcase_add_test(cases, mc_2_a_servers_lease_is_not_for_local_allocation);
-	suite_add_tcase(suite, cases);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("madcap_lease_file", cases);
 }

@@ -8,6 +8,7 @@
 
 #include "madcap/address.h"
 #include "madcap/message.h"
+#include "suite.h"
 
 #define ALL_OPTIONS 17 /* 1 to 17 */
 
@@ -706,12 +707,8 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("madcap_message");
 	TCase *tcase = tcase_create("messages");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
-	suite_add_tcase(suite, tcase);
 	tcase_add_loop_test(tcase, every_message_goes_out_and_comes_in, 0, N_COLUMNS);
 	tcase_add_loop_test(tcase, every_truncation_is_ignored, 0, N_COLUMNS);
 	tcase_add_loop_test(tcase, encoding_is_all_or_nothing, 0, N_COLUMNS);
@@ -730,8 +727,5 @@ int main(void)
 	tcase_add_test(tcase, distances_that_do_not_fit);
 	tcase_add_test(tcase, ranges_parse);
 	tcase_add_test(tcase, rfc2730_2_10_server_group_is_the_last_address_less_one);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("madcap_message", tcase);
 }

@@ -17,6 +17,7 @@
 #include "op.h"
 #include "pool.h"
 #include "remote.h"
+#include "suite.h"
 
 #define MACHINES 2
 #define USERS 7
@@ -708,9 +709,7 @@ END_TEST
 int main(void)
 {
 	Suite *suite = suite_create("madcap_pool");
-	SRunner *runner = srunner_create(suite);
 	TCase *model = tcase_create("model"), *single = tcase_create("single");
-	int failed;
 
 	tcase_set_timeout(model, getenv("RASIP_MODEL_RUNS") != NULL ? 36000 : 60);
 	tcase_add_loop_test(model, random_histories, 0, 4);
@@ -721,8 +720,5 @@ int main(void)
 	tcase_add_test(single, t19_a_lease_at_rest_is_renewed_for_its_user);
 	tcase_add_test(single, this_boot_of_the_machine_is_known);
 	suite_add_tcase(suite, single);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_suite(suite);
 }

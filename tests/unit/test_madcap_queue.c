@@ -6,6 +6,7 @@
 
 #include "madcap/madcapd_queue.h"
 #include "madcap/proto.h"
+#include "suite.h"
 
 static struct queue *queue;
 
@@ -173,10 +174,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("madcap_queue");
 	TCase *tcase = tcase_create("queue");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, empty);
@@ -187,10 +185,5 @@ int main(void)
 	tcase_add_test(tcase, renewals_come_first);
 	tcase_add_test(tcase, two_lanes_are_no_two_shares);
 	tcase_add_test(tcase, no_slot_is_lost);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("madcap_queue", tcase);
 }

@@ -7,6 +7,7 @@
 
 #include "madcap/address.h"
 #include "madcap/server_config.h"
+#include "suite.h"
 
 #define ORG "first = \"239.192.0.0\"; last = \"239.195.255.255\";"
 #define SCOPES "scopes = ( { " ORG " } );\n"
@@ -219,20 +220,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("madcap_server_config");
 	TCase *tcase = tcase_create("madcapd.conf");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, everything);
 	tcase_add_loop_test(tcase, mistake, 0, (int)(sizeof(mistakes) / sizeof(mistakes[0])));
 	tcase_add_test(tcase, all_mistakes_at_once);
 	tcase_add_test(tcase, missing_file);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("madcap_server_config", tcase);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "madcap/madcap.h"
+#include "suite.h"
 
 #define SCOPE "239.192.0.0"
 #define YEAR_2106 INT64_C(4294967296)
@@ -146,20 +147,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("madcap_wishes");
 	TCase *tcase = tcase_create("wishes");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_loop_test(tcase, a_wish_is_right_or_refused_in_words, 0,
 			    (int)(sizeof(wishes) / sizeof(wishes[0])));
 	tcase_add_test(tcase, nothing_where_something_has_to_be);
 	tcase_add_test(tcase, nothing_before_it_is_started);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return run_tcase("madcap_wishes", tcase);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "nearest.h"
+#include "suite.h"
 
 static const char *const words[] = { "check",   "pools",   NULL,      "leases", "explain",
 				     "release", "reclaim", "metrics", "watch" };
@@ -48,17 +49,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("nearest");
 	TCase *tcase = tcase_create("nearest");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, nearest_of_words, 0, sizeof(cases) / sizeof(cases[0]));
 	tcase_add_test(tcase, nearest_of_nothing);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("nearest", tcase);
 }

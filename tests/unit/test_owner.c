@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "owner.h"
+#include "suite.h"
 
 /* A stride that spreads addresses over all files, unevenly, and over all of IPv4. */
 #define STRIDE UINT32_C(131071)
@@ -149,20 +150,12 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("owner");
 	TCase *tcase = tcase_create("owner");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, every_address_has_a_byte_of_its_own);
 	tcase_add_loop_test(tcase, many_questions_have_the_answers_of_single_ones, 0, 3);
 	tcase_add_test(tcase, in_doubt_an_owner_lives);
 	tcase_add_test(tcase, no_question_at_all);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return run_tcase("owner", tcase);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "parse.h"
+#include "suite.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define UNTOUCHED 0xdeadbeef
@@ -211,10 +212,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("parse");
 	TCase *tcase = tcase_create("parse");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(tcase, range, 0, ARRAY_SIZE(ranges));
 	tcase_add_loop_test(tcase, address_bad, 0, ARRAY_SIZE(bad_addresses));
@@ -223,10 +221,5 @@ int main(void)
 	tcase_add_loop_test(tcase, number, 0, ARRAY_SIZE(numbers));
 	tcase_add_loop_test(tcase, time_text, 0, ARRAY_SIZE(times));
 	tcase_add_test(tcase, time_extremes);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("parse", tcase);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The pool through its public interface; the invariants are those of "What must always hold". */
 #include "fixture.h"
+#include "suite.h"
 
 #define FOUR "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.4\"); %s } );"
 
@@ -731,10 +732,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("pool");
 	TCase *tcase = tcase_create("pool");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, fixture_begin, fixture_end);
 	tcase_add_test(tcase, one_address_one_session);
@@ -768,9 +766,5 @@ int main(void)
 	tcase_add_test(tcase, the_operators_view);
 	tcase_add_test(tcase, history_is_kept_across_reboots);
 	tcase_add_test(tcase, t25_bad_arguments);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("pool", tcase);
 }

@@ -621,25 +621,7 @@ static const struct history_model pool_model = {
 	.end = end,
 };
 
-START_TEST(random_histories)
-{
-	history_test(&pool_model);
-}
-END_TEST
-
 int main(void)
 {
-	Suite *suite = suite_create("pool_model");
-	TCase *tcase = tcase_create("model");
-	SRunner *runner = srunner_create(suite);
-	int failed;
-
-	/* RASIP_SECONDS may be an hour. */
-	tcase_set_timeout(tcase, 7200);
-	tcase_add_test(tcase, random_histories);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return history_main("pool_model", &pool_model);
 }

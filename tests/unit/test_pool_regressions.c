@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "op.h"
+#include "suite.h"
 
 #define LEASES_MAX 5000
 
@@ -631,14 +632,5 @@ static TCase *make_tcase(void)
 
 int main(void)
 {
-	Suite *suite = suite_create("pool_regressions");
-	SRunner *runner;
-	int failed;
-
-	suite_add_tcase(suite, make_tcase());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("pool_regressions", make_tcase());
 }

@@ -8,6 +8,7 @@
 
 #include "error.h"
 #include "range.h"
+#include "suite.h"
 
 /* Random sets live in a small universe, at either end of the address space, beside a bitmap. */
 #define UNIVERSE 256
@@ -235,10 +236,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("range");
 	TCase *tcase = tcase_create("range");
-	SRunner *runner;
-	int failed;
 
 	seed_random();
 	tcase_set_timeout(tcase, 120);
@@ -248,10 +246,5 @@ int main(void)
 	tcase_add_test(tcase, nothing_is_in_the_empty_set);
 	tcase_add_test(tcase, index_follows_the_order_written);
 	tcase_add_test(tcase, many_ranges);
-	suite_add_tcase(suite, tcase);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("range", tcase);
 }

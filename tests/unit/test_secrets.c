@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "secrets.h"
+#include "suite.h"
 
 static const struct {
 	const char *text;
@@ -61,17 +62,9 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("secrets");
 	TCase *all = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_loop_test(all, three_words_are_an_entry, 0, sizeof(files) / sizeof(files[0]));
 	tcase_add_test(all, a_missing_file_has_none);
-	suite_add_tcase(suite, all);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("secrets", all);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session.c: what a session asks of modules and pool, in which order, and how often.
+ * session*.c: what a session asks of modules and pool, in which order, and how often.
  */
 #include "session_fixture.h"
+#include "suite.h"
 
 /* One foreign module, scripted by `words`; in the trace it is "A". */
 static const char *foreign(const char *words)
@@ -652,18 +653,10 @@ static void add_beginnings(TCase *all)
 
 int main(void)
 {
-	Suite *suite = suite_create("session");
 	TCase *all = tcase_create("all");
-	SRunner *runner;
-	int failed;
 
 	tcase_add_checked_fixture(all, setup, teardown);
 	add_beginnings(all);
 	add_endings(all);
-	suite_add_tcase(suite, all);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("session", all);
 }

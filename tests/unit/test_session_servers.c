@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session.c with pools that lease from servers: what is asked in advance, what goes on while a session
+ * session*.c with pools that lease from servers: what is asked in advance, what goes on while a session
  * lives, and how it ends when its lease does.
  */
 #include "session_fixture.h"
+#include "suite.h"
 
 #define SERVER_POOL                                                                                \
 	"backend = \"madcap\"; madcap = { scope = \"239.192.0.0\"; servers = (\"192.0.2.1\"); };"
@@ -148,10 +149,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("session_servers");
-	SRunner *runner = srunner_create(suite);
 	TCase *all = tcase_create("all");
-	int failed;
 
 	tcase_add_checked_fixture(all, setup, teardown);
 	tcase_add_test(all, a_pool_without_servers_prepares_nothing);
@@ -162,9 +160,5 @@ int main(void)
 	tcase_add_test(all, a_lease_is_kept_while_the_session_lives);
 	tcase_add_test(all, t20_a_lost_lease_closes_the_link_and_is_released_once);
 	tcase_add_test(all, owed_releases_are_delivered_while_a_session_lives);
-	suite_add_tcase(suite, all);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? 0 : 1;
+	return run_tcase("session_servers", all);
 }

@@ -17,6 +17,7 @@
 
 #include "record.h"
 #include "store.h"
+#include "suite.h"
 
 #define TWO "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.2\"); } );"
 
@@ -484,10 +485,7 @@ END_TEST
 
 int main(void)
 {
-	Suite *suite = suite_create("store");
 	TCase *tcase = tcase_create("store");
-	SRunner *runner = srunner_create(suite);
-	int failed;
 
 	tcase_add_checked_fixture(tcase, fixture_begin, fixture_end);
 	tcase_set_timeout(tcase, 30);
@@ -507,9 +505,5 @@ int main(void)
 	tcase_add_test(tcase, a_store_whose_mutexes_are_destroyed_is_opened_again);
 	tcase_add_test(tcase, a_store_that_cannot_be_locked_is_an_error);
 	tcase_add_test(tcase, a_storm_of_signals);
-	suite_add_tcase(suite, tcase);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_tcase("store", tcase);
 }
