@@ -419,8 +419,8 @@ struct pool_owner {
 };
 
 /*
- * Finds out which of these leases are waiting to be taken back: sets `dead` of each. Every lock is
- * asked for, by up to env.threads threads. As with pool_lookup, a session that is giving its
+ * Finds out which of these leases, in the order of their addresses, are waiting to be taken back:
+ * sets `dead` of each. Every lock is asked for, by up to env.threads threads. As with pool_lookup, a session that is giving its
  * address back at this moment may be taken for dead. On an error `dead` says nothing.
  */
 int pool_find_dead(struct pool *pool, struct pool_owner *owners, size_t n, struct error *why)
