@@ -308,12 +308,12 @@ struct pool_record {
 	/* HELD: when the rest ends (INT64_MAX: never). ACTIVE: when its server's lease ends. 0: no
 	 * end. */
 	int64_t expires_sec;
-	pid_t pid; /* ACTIVE; else 0 */
+	pid_t pid;         /* ACTIVE; else 0 */
+	uint32_t group_be; /* ACTIVE, in a MADCAP pool; else 0 */
 	/* ACTIVE: when that process had the lease, ms of CLOCK_BOOTTIME. A process with its number
 	 * that was started later is another one. */
 	int64_t seen_ms;
 	uint64_t id;
-	uint32_t group_be;  /* ACTIVE, in a MADCAP pool; else 0 */
 	const char *server; /* that gave the lease, with its port; "": none */
 };
 
@@ -337,10 +337,10 @@ int pool_walk(struct pool *pool, const struct pool_filter *filter,
 /* One event of the past. */
 struct pool_past {
 	enum pool_event_kind kind;
+	enum pool_how how; /* GRANT */
 	int64_t time_sec;
 	int64_t granted_sec; /* RELEASE, RECLAIM: when the lease began; else 0 */
 	uint32_t addr_be;    /* 0: none */
-	enum pool_how how;   /* GRANT */
 	pid_t pid;
 	const char *pool;
 	const char *user;
@@ -357,6 +357,11 @@ struct pool_past {
 #define POOL_HISTORY_MAX 200000
 int pool_history(struct pool *pool, int (*each)(void *context, const struct pool_past *past),
 		 void *context, struct error *why);
+
+/* The same for the newest n events, and maybe for some before them. */
+int pool_history_newest(struct pool *pool, size_t n,
+			int (*each)(void *context, const struct pool_past *past), void *context,
+			struct error *why);
 
 struct pool_stats {
 	const struct config_pool *config;

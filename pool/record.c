@@ -189,10 +189,9 @@ struct entries entries_from(struct store_txn *txn, const struct key *begin, size
 
 bool entries_next(struct entries *entries)
 {
-	int code = entries->begun
-			   ? store_next(entries->txn, &entries->key, &entries->value)
-			   : store_seek(entries->txn, key_bytes(entries->begin), &entries->key,
-					&entries->value);
+	int code = entries->begun ? store_next(entries->txn, &entries->key, &entries->value)
+				  : store_seek(entries->txn, key_bytes(entries->begin),
+					       &entries->key, &entries->value);
 
 	entries->begun = true;
 	if (code == 0 && key_has_prefix(entries->key, entries->begin, entries->prefix))

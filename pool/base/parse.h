@@ -25,6 +25,10 @@ bool parse_duration(const char *text, int64_t *ret_sec);
 /* An unsigned decimal number in [min, max]. */
 bool parse_unsigned(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 
+/* Decimal, into the end of buf. Returns where it begins; its NUL is buf's last byte. */
+#define NUMBER_TEXT_SIZE 21
+char *format_number(uint64_t number, char buf[static NUMBER_TEXT_SIZE]);
+
 /* Writes the dotted quad into buf (IP4_TEXT_SIZE bytes) and returns buf. */
 char *format_ip4(uint32_t addr, char *buf);
 

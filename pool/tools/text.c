@@ -6,6 +6,7 @@
  */
 #include "tool.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
@@ -136,20 +137,51 @@ const char *text_utf8(const char *text, bool oneline, char *buf, size_t size)
 	return buf;
 }
 
-const char *text_number(uint64_t number, char *buf)
+struct cell cell_plain(struct plain_cell *cell, const char *text, const char *empty)
 {
-	char digits[20];
-	size_t n = 0;
-	char *p = buf;
+	size_t n;
 
-	do {
-		digits[n++] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	while (n > 0)
-		*p++ = digits[--n];
-	*p = '\0';
-	return buf;
+	if (*text == '\0')
+		return cell_of(empty);
+	if (cell->of == text)
+		return cell->cell;
+	n = plain_length(text, '!');
+	cell->of = text;
+	if (text[n] == '\0')
+		cell->cell = (struct cell){ text, n };
+	else
+		cell->cell = cell_of(text_plain(text, empty, cell->escaped, sizeof(cell->escaped)));
+	return cell->cell;
+}
+
+struct cell cell_utf8(const char *text, bool oneline, char *buf, size_t size)
+{
+	size_t n = plain_length(text, ' ');
+
+	if (text[n] == '\0')
+		return (struct cell){ text, n };
+	return cell_of(text_utf8(text, oneline, buf, size));
+}
+
+struct cell cell_time(struct time_cell *cell, int64_t unix_sec)
+{
+	if (cell->cell.length == 0 || cell->of_sec != unix_sec) {
+		cell->of_sec = unix_sec;
+		cell->cell = cell_of(format_time(unix_sec, cell->text));
+	}
+	return cell->cell;
+}
+
+struct cell cell_number(struct number_cell *cell, uint64_t number)
+{
+	const char *digits = format_number(number, cell->digits);
+
+	return (struct cell){ digits, (size_t)(cell->digits + NUMBER_TEXT_SIZE - 1 - digits) };
+}
+
+struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be)
+{
+	return cell_of(addr_be != 0 ? format_ip4(ntohl(addr_be), buf) : "-");
 }
 
 const char *state_name(enum pool_state state)

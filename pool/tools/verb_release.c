@@ -214,16 +214,16 @@ static int find_target(struct target *target)
 	else if (list.n == 0)
 		status = complain("no lease for %s", target->address);
 	for (size_t i = 0; status == 0 && i < list.n; i++) {
-		struct pool_record record = kept_record(&list, i);
+		const struct pool_record *record = &list.records[i].record;
 
-		if (i > 0 && record.state != POOL_STATE_ACTIVE)
+		if (i > 0 && record->state != POOL_STATE_ACTIVE)
 			continue;
-		target->state = record.state;
-		target->id = record.id;
-		target->pid = record.pid;
-		target->seen_ms = record.seen_ms;
-		text_plain(record.user, "\"\"", target->user, sizeof(target->user));
-		text_plain(record.module, "", target->module, sizeof(target->module));
+		target->state = record->state;
+		target->id = record->id;
+		target->pid = record->pid;
+		target->seen_ms = record->seen_ms;
+		text_plain(record->user, "\"\"", target->user, sizeof(target->user));
+		text_plain(record->module, "", target->module, sizeof(target->module));
 	}
 	kept_done(&list);
 	return status;

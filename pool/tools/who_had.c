@@ -41,27 +41,22 @@ static void add(struct search *search, const struct holding *holding)
 
 	if (question->user_glob != NULL && fnmatch(question->user_glob, holding->user, 0) != 0)
 		return;
-	if (search->n == search->room) {
-		search->room = 2 * search->room + 16;
-		search->found = must_alloc(search->found, search->room, sizeof(*search->found));
-	}
+	search->found = must_grow(search->found, search->n, &search->room, sizeof(*search->found));
 	search->found[search->n++] = *holding;
 }
 
-static void add_past(struct search *search, const struct kept_past *event, int64_t from_sec,
+static void add_past(struct search *search, const struct pool_past *past, int64_t from_sec,
 		     int64_t to_sec, const char *end)
 {
-	struct pool_past past = past_event(&search->past, (size_t)(event - search->past.events));
-
 	add(search, &(struct holding){
-			    .addr_be = past.addr_be,
+			    .addr_be = past->addr_be,
 			    .from_sec = from_sec,
 			    .to_sec = to_sec,
 			    .end = end,
-			    .pid = past.pid,
-			    .pool = past.pool,
-			    .user = past.user,
-			    .port = past.port,
+			    .pid = past->pid,
+			    .pool = past->pool,
+			    .user = past->user,
+			    .port = past->port,
 		    });
 }
 
@@ -73,19 +68,19 @@ static size_t find_active(const struct search *search, uint32_t addr_be, int64_t
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (ntohl(search->active.records[middle].addr_be) < ntohl(addr_be))
+		if (ntohl(search->active.records[middle].record.addr_be) < ntohl(addr_be))
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low < search->active.n && search->active.records[low].addr_be == addr_be &&
-	    search->active.records[low].since_sec == since_sec)
+	if (low < search->active.n && search->active.records[low].record.addr_be == addr_be &&
+	    search->active.records[low].record.since_sec == since_sec)
 		return low;
 	return SIZE_MAX;
 }
 
 /* A grant that no end of the same lease followed. next_sec: when the address was granted again. */
-static void see_endless(struct search *search, const struct kept_past *grant, int64_t next_sec)
+static void see_endless(struct search *search, const struct pool_past *grant, int64_t next_sec)
 {
 	int64_t at_sec = search->question->at_sec;
 
@@ -99,7 +94,7 @@ static void see_endless(struct search *search, const struct kept_past *grant, in
 		add_past(search, grant, grant->time_sec, 0, "unknown");
 }
 
-static void see_end(struct search *search, const struct kept_past *event)
+static void see_end(struct search *search, const struct pool_past *event)
 {
 	int64_t at_sec = search->question->at_sec;
 	size_t active = find_active(search, event->addr_be, event->granted_sec);
@@ -112,9 +107,9 @@ static void see_end(struct search *search, const struct kept_past *event)
 }
 
 /* The events of one address, in their order. */
-static void see_address(struct search *search, struct kept_past *const *events, size_t n)
+static void see_address(struct search *search, struct pool_past *const *events, size_t n)
 {
-	const struct kept_past *open = NULL;
+	const struct pool_past *open = NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		bool grant = events[i]->kind == POOL_EVENT_GRANT;
@@ -131,8 +126,8 @@ static void see_address(struct search *search, struct kept_past *const *events, 
 
 static int by_address(const void *left, const void *right)
 {
-	const struct kept_past *one = *(struct kept_past *const *)left;
-	const struct kept_past *other = *(struct kept_past *const *)right;
+	const struct pool_past *one = *(struct pool_past *const *)left;
+	const struct pool_past *other = *(struct pool_past *const *)right;
 
 	if (one->addr_be != other->addr_be)
 		return ntohl(one->addr_be) < ntohl(other->addr_be) ? -1 : 1;
@@ -141,17 +136,17 @@ static int by_address(const void *left, const void *right)
 
 static void see_past(struct search *search)
 {
-	struct kept_past **events = must_alloc(NULL, search->past.n, sizeof(*events));
+	struct pool_past **events = must_alloc(NULL, search->past.n, sizeof(*events));
 	size_t n = 0;
 
 	for (size_t i = 0; i < search->past.n; i++) {
-		struct kept_past *event = &search->past.events[i];
+		struct pool_past *event = &search->past.events[i];
 
 		if (event->kind == POOL_EVENT_GRANT || event->kind == POOL_EVENT_RELEASE ||
 		    event->kind == POOL_EVENT_RECLAIM)
 			events[n++] = event;
 	}
-	qsort(events, n, sizeof(struct kept_past *), by_address);
+	qsort(events, n, sizeof(struct pool_past *), by_address);
 	for (size_t begin = 0, end; begin < n; begin = end) {
 		for (end = begin + 1; end < n && events[end]->addr_be == events[begin]->addr_be;)
 			end++;
@@ -163,18 +158,18 @@ static void see_past(struct search *search)
 static void see_active(struct search *search)
 {
 	for (size_t i = 0; i < search->active.n; i++) {
-		struct pool_record record = kept_record(&search->active, i);
+		const struct pool_record *record = &search->active.records[i].record;
 
-		if (search->ended[i] || record.since_sec > search->question->at_sec)
+		if (search->ended[i] || record->since_sec > search->question->at_sec)
 			continue;
 		add(search, &(struct holding){
-				    .addr_be = record.addr_be,
-				    .from_sec = record.since_sec,
+				    .addr_be = record->addr_be,
+				    .from_sec = record->since_sec,
 				    .end = "active",
-				    .pid = record.pid,
-				    .pool = record.pool,
-				    .user = record.user,
-				    .port = record.port,
+				    .pid = record->pid,
+				    .pool = record->pool,
+				    .user = record->user,
+				    .port = record->port,
 			    });
 	}
 }
@@ -221,26 +216,32 @@ static int look(struct search *search, struct error *why)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+/* Begins as zeros, but for the holdings. */
 struct holding_text {
-	char address[IP4_TEXT_SIZE], from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
-	char pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
-	const char *cells[TABLE_COLUMNS];
+	const struct holding *found;
+	char address[IP4_TEXT_SIZE];
+	struct time_cell from, to;
+	struct plain_cell pool, user, port;
+	struct cell cells[TABLE_COLUMNS];
 };
 
-static const char *const *holding_cells(const struct holding *holding, struct holding_text *text)
+static const struct cell *holding_cells(void *context, size_t i, bool measure)
 {
+	struct holding_text *text = context;
+	const struct holding *holding = &text->found[i];
 	size_t n = 0;
 
-	text->cells[n++] = format_ip4(ntohl(holding->addr_be), text->address);
-	text->cells[n++] = text_plain(holding->pool, "-", text->pool, sizeof(text->pool));
-	text->cells[n++] = text_plain(holding->user, "\"\"", text->user, sizeof(text->user));
-	text->cells[n++] = text_plain(holding->port, "-", text->port, sizeof(text->port));
-	text->cells[n++] = format_time(holding->from_sec, text->from);
+	(void)measure;
+	text->cells[n++] = cell_address(text->address, holding->addr_be);
+	text->cells[n++] = cell_plain(&text->pool, holding->pool, "-");
+	text->cells[n++] = cell_plain(&text->user, holding->user, "\"\"");
+	text->cells[n++] = cell_plain(&text->port, holding->port, "-");
+	text->cells[n++] = cell_time(&text->from, holding->from_sec);
 	if (holding->to_sec != 0)
-		text->cells[n++] = format_time(holding->to_sec, text->to);
+		text->cells[n++] = cell_time(&text->to, holding->to_sec);
 	else
-		text->cells[n++] = strcmp(holding->end, "active") == 0 ? "-" : "?";
-	text->cells[n++] = holding->end;
+		text->cells[n++] = cell_of(strcmp(holding->end, "active") == 0 ? "-" : "?");
+	text->cells[n++] = cell_of(holding->end);
 	return text->cells;
 }
 
@@ -249,14 +250,9 @@ static void print_table(const struct search *search)
 	struct table table = {
 		.title = { "ADDRESS", "POOL", "USER", "PORT", "FROM", "TO", "END" },
 	};
-	struct holding_text text;
+	struct holding_text text = { .found = search->found };
 
-	table_measure(&table, table.title);
-	for (size_t i = 0; i < search->n; i++)
-		table_measure(&table, holding_cells(&search->found[i], &text));
-	table_row(&table, stdout, table.title);
-	for (size_t i = 0; i < search->n && !ferror(stdout); i++)
-		table_row(&table, stdout, holding_cells(&search->found[i], &text));
+	table_print(&table, search->n, holding_cells, &text);
 }
 
 static void print_json(const struct search *search)
@@ -269,9 +265,9 @@ static void print_json(const struct search *search)
 
 		line_begin(&line);
 		line_address(&line, "address", holding->addr_be);
-		line_member_or_null(&line, "pool", holding->pool);
+		line_member(&line, "pool", text_or_null(holding->pool));
 		line_member(&line, "user", holding->user);
-		line_member_or_null(&line, "port", holding->port);
+		line_member(&line, "port", text_or_null(holding->port));
 		line_number(&line, "pid", holding->pid);
 		line_time(&line, "from", holding->from_sec);
 		line_time(&line, "to", holding->to_sec);
