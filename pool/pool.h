@@ -308,12 +308,12 @@ struct pool_record {
 	/* HELD: when the rest ends (INT64_MAX: never). ACTIVE: when its server's lease ends. 0: no
 	 * end. */
 	int64_t expires_sec;
-	pid_t pid;         /* ACTIVE; else 0 */
-	uint32_t group_be; /* ACTIVE, in a MADCAP pool; else 0 */
+	pid_t pid; /* ACTIVE; else 0 */
 	/* ACTIVE: when that process had the lease, ms of CLOCK_BOOTTIME. A process with its number
 	 * that was started later is another one. */
 	int64_t seen_ms;
 	uint64_t id;
+	uint32_t group_be;  /* ACTIVE, in a MADCAP pool; else 0 */
 	const char *server; /* that gave the lease, with its port; "": none */
 };
 
@@ -337,10 +337,10 @@ int pool_walk(struct pool *pool, const struct pool_filter *filter,
 /* One event of the past. */
 struct pool_past {
 	enum pool_event_kind kind;
-	enum pool_how how; /* GRANT */
 	int64_t time_sec;
 	int64_t granted_sec; /* RELEASE, RECLAIM: when the lease began; else 0 */
 	uint32_t addr_be;    /* 0: none */
+	enum pool_how how;   /* GRANT */
 	pid_t pid;
 	const char *pool;
 	const char *user;
@@ -425,8 +425,9 @@ struct pool_owner {
 
 /*
  * Finds out which of these leases, in the order of their addresses, are waiting to be taken back:
- * sets `dead` of each. Every lock is asked for, by up to env.threads threads. As with pool_lookup, a session that is giving its
- * address back at this moment may be taken for dead. On an error `dead` says nothing.
+ * sets `dead` of each. Every lock is asked for, by up to env.threads threads. As with pool_lookup, a
+ * session that is giving its address back at this moment may be taken for dead. On an error `dead`
+ * says nothing.
  */
 int pool_find_dead(struct pool *pool, struct pool_owner *owners, size_t n, struct error *why)
 	__attribute__((warn_unused_result));

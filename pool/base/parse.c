@@ -161,22 +161,33 @@ char *format_number(uint64_t number, char buf[static NUMBER_TEXT_SIZE])
 
 static char *put_octet(char *p, unsigned int octet)
 {
-	if (octet >= 100)
-		*p++ = (char)('0' + octet / 100);
-	if (octet >= 10)
-		*p++ = (char)('0' + octet / 10 % 10);
+	unsigned int tens = octet / 10;
+
+	if (tens >= 10)
+		*p++ = (char)('0' + tens / 10);
+	if (tens > 0)
+		*p++ = (char)('0' + tens % 10);
 	*p++ = (char)('0' + octet % 10);
 	return p;
 }
 
+size_t print_ip4(uint32_t addr, char *buf)
+{
+	char *p = put_octet(buf, addr >> 24);
+
+	*p++ = '.';
+	p = put_octet(p, addr >> 16 & 255);
+	*p++ = '.';
+	p = put_octet(p, addr >> 8 & 255);
+	*p++ = '.';
+	p = put_octet(p, addr & 255);
+	*p = '\0';
+	return (size_t)(p - buf);
+}
+
 char *format_ip4(uint32_t addr, char *buf)
 {
-	char *p = buf;
-
-	for (int shift = 24; shift >= 0; shift -= 8) {
-		p = put_octet(p, addr >> shift & 255);
-		*p++ = shift > 0 ? '.' : '\0';
-	}
+	print_ip4(addr, buf);
 	return buf;
 }
 

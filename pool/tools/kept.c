@@ -5,86 +5,57 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 
-#define PIECE_LEAST 65536
-#define PIECE_MOST (4 * 1024 * 1024)
-
-/* ---- texts ---------------------------------------------------------------------------------- */
-
-struct texts_piece {
-	struct texts_piece *next;
-	size_t size;
-	char bytes[];
-};
-
-/* Each piece is twice as big as the one before it. */
-static void texts_extend(struct texts *texts)
+/* A copy of `text`; `before`, which is one, too, if it says the same. */
+static uint32_t keep(struct texts *texts, const char *text, uint32_t before)
 {
-	size_t size = texts->pieces == NULL ? PIECE_LEAST : 2 * texts->pieces->size;
-	struct texts_piece *piece;
-
-	if (size > PIECE_MOST)
-		size = PIECE_MOST;
-	piece = must_alloc(NULL, sizeof(*piece) + size, 1);
-	piece->next = texts->pieces;
-	piece->size = size;
-	texts->pieces = piece;
-	texts->at = piece->bytes;
-	texts->room = size;
-}
-
-/* A copy of a text that is shorter than a piece; `before`, which is a copy, too, if it says the
- * same. */
-static const char *texts_keep(struct texts *texts, const char *text, const char *before)
-{
+	size_t at = texts->len;
 	size_t size;
-	char *copy;
 
 	if (text[0] == '\0')
-		return "";
-	if (strcmp(text, before) == 0)
+		return 0;
+	if (before != 0 && strcmp(text, texts->bytes + before) == 0)
 		return before;
+	if (at == 0)
+		at = 1; /* 0 is "" */
 	size = strlen(text) + 1;
-	if (size > texts->room)
-		texts_extend(texts);
-	copy = memcpy(texts->at, text, size);
-	texts->at += size;
-	texts->room -= size;
-	return copy;
-}
-
-static void texts_done(struct texts *texts)
-{
-	while (texts->pieces != NULL) {
-		struct texts_piece *piece = texts->pieces;
-
-		texts->pieces = piece->next;
-		free(piece);
+	if (size > texts->room || at > texts->room - size) {
+		texts->room = 2 * texts->room + size + 4096;
+		if (texts->room > UINT32_MAX)
+			out_of_memory();
+		texts->bytes = must_alloc(texts->bytes, texts->room, 1);
 	}
-	*texts = (struct texts){ 0 };
+	memcpy(texts->bytes + at, text, size);
+	texts->len = at + size;
+	return (uint32_t)at;
 }
 
 /* ---- leases --------------------------------------------------------------------------------- */
 
-/* Neighbours have the same pool, and often the same port, module and server. */
+/* Neighbours have the same pool, and often the same port and server. */
 static int keep_record(void *context, const struct pool_record *record)
 {
-	static const struct pool_record nothing = {
-		.pool = "", .port = "", .module = "", .server = ""
-	};
+	static const struct kept nothing;
 	struct kept_list *list = context;
-	const struct pool_record *before = &nothing;
-	struct pool_record *kept;
+	const struct kept *before = &nothing;
+	struct kept *kept;
 
 	list->records = must_grow(list->records, list->n, &list->room, sizeof(*list->records));
-	if (list->n > 0)
-		before = &list->records[list->n - 1].record;
-	list->records[list->n] = (struct kept){ .record = *record };
-	kept = &list->records[list->n++].record;
-	kept->pool = texts_keep(&list->texts, record->pool, before->pool);
-	kept->user = texts_keep(&list->texts, record->user, "");
-	kept->port = texts_keep(&list->texts, record->port, before->port);
-	kept->module = texts_keep(&list->texts, record->module, before->module);
-	kept->server = texts_keep(&list->texts, record->server, before->server);
+	kept = &list->records[list->n];
+	if (list->n++ > 0)
+		before = kept - 1;
+	*kept = (struct kept){
+		.id = record->id,
+		.since_sec = record->since_sec,
+		.expires_sec = record->expires_sec,
+		.addr_be = record->addr_be,
+		.group_be = record->group_be,
+		.pool = keep(&list->texts, record->pool, before->pool),
+		.user = keep(&list->texts, record->user, 0),
+		.port = keep(&list->texts, record->port, before->port),
+		.server = keep(&list->texts, record->server, before->server),
+		.pid = record->pid,
+		.state = record->state,
+	};
 	return 0;
 }
 
@@ -108,11 +79,11 @@ int kept_find_dead(struct kept_list *list, struct pool *pool, struct error *why)
 	int code = 0;
 
 	for (size_t i = 0; i < list->n; i++) {
-		const struct pool_record *record = &list->records[i].record;
+		const struct kept *kept = &list->records[i];
 
-		if (record->state == POOL_STATE_ACTIVE)
+		if (kept->state == POOL_STATE_ACTIVE)
 			owners[n++] =
-				(struct pool_owner){ .addr_be = record->addr_be, .id = record->id };
+				(struct pool_owner){ .addr_be = kept->addr_be, .id = kept->id };
 	}
 	if (n > 0)
 		code = pool_find_dead(pool, owners, n, why);
@@ -120,7 +91,7 @@ int kept_find_dead(struct kept_list *list, struct pool *pool, struct error *why)
 	for (size_t i = 0; code == 0 && i < list->n; i++) {
 		struct kept *kept = &list->records[i];
 
-		kept->asked = kept->record.state == POOL_STATE_ACTIVE;
+		kept->asked = kept->state == POOL_STATE_ACTIVE;
 		kept->dead = kept->asked && owners[n++].dead;
 	}
 	pool_rest(pool);
@@ -131,7 +102,7 @@ int kept_find_dead(struct kept_list *list, struct pool *pool, struct error *why)
 void kept_done(struct kept_list *list)
 {
 	free(list->records);
-	texts_done(&list->texts);
+	free(list->texts.bytes);
 	*list = (struct kept_list){ 0 };
 }
 
@@ -153,29 +124,53 @@ static bool fits(const struct past_filter *filter, const struct pool_past *past)
 
 static int keep_event(void *context, const struct pool_past *past)
 {
-	static const struct pool_past nothing = {
-		.pool = "", .port = "", .module = "", .text = ""
-	};
+	static const struct kept_past nothing;
 	const struct past_reader *reader = context;
 	struct past_list *list = reader->list;
-	const struct pool_past *before = &nothing;
-	struct pool_past *kept;
+	const struct kept_past *before = &nothing;
+	struct kept_past *kept;
 
 	if (list->oldest_sec == 0)
 		list->oldest_sec = past->time_sec;
 	if (!fits(reader->filter, past))
 		return 0;
 	list->events = must_grow(list->events, list->n, &list->room, sizeof(*list->events));
-	if (list->n > 0)
-		before = &list->events[list->n - 1];
-	kept = &list->events[list->n++];
-	*kept = *past;
-	kept->pool = texts_keep(&list->texts, past->pool, before->pool);
-	kept->user = texts_keep(&list->texts, past->user, "");
-	kept->port = texts_keep(&list->texts, past->port, before->port);
-	kept->module = texts_keep(&list->texts, past->module, before->module);
-	kept->text = texts_keep(&list->texts, past->text, before->text);
+	kept = &list->events[list->n];
+	if (list->n++ > 0)
+		before = kept - 1;
+	*kept = (struct kept_past){
+		.time_sec = past->time_sec,
+		.granted_sec = past->granted_sec,
+		.addr_be = past->addr_be,
+		.pool = keep(&list->texts, past->pool, before->pool),
+		.user = keep(&list->texts, past->user, before->user),
+		.port = keep(&list->texts, past->port, before->port),
+		.module = keep(&list->texts, past->module, before->module),
+		.text = keep(&list->texts, past->text, before->text),
+		.pid = past->pid,
+		.kind = past->kind,
+		.how = past->how,
+	};
 	return 0;
+}
+
+struct pool_past past_event(const struct past_list *list, size_t i)
+{
+	const struct kept_past *kept = &list->events[i];
+
+	return (struct pool_past){
+		.kind = kept->kind,
+		.how = kept->how,
+		.time_sec = kept->time_sec,
+		.granted_sec = kept->granted_sec,
+		.addr_be = kept->addr_be,
+		.pid = kept->pid,
+		.pool = text_at(&list->texts, kept->pool),
+		.user = text_at(&list->texts, kept->user),
+		.port = text_at(&list->texts, kept->port),
+		.module = text_at(&list->texts, kept->module),
+		.text = text_at(&list->texts, kept->text),
+	};
 }
 
 int past_read(struct past_list *list, struct pool *pool, const struct past_filter *filter,
@@ -201,6 +196,6 @@ int past_read_newest(struct past_list *list, struct pool *pool, size_t n, struct
 void past_done(struct past_list *list)
 {
 	free(list->events);
-	texts_done(&list->texts);
+	free(list->texts.bytes);
 	*list = (struct past_list){ 0 };
 }

@@ -17,22 +17,23 @@ static void put_escaped(struct line *line, unsigned char c)
 		line_put(line, coded, sizeof(coded));
 }
 
-/* Quotes a text that is valid UTF-8. */
-static void put_string(struct line *line, struct cell text)
+/* Quotes a text in which nothing needs to be escaped. */
+static void put_plain(struct line *line, struct cell text)
 {
 	PUT(line, "\"");
-	for (;;) {
-		size_t n = 0;
+	line_put(line, text.text, text.length);
+	PUT(line, "\",");
+}
 
-		while (n < text.length && (unsigned char)text.text[n] >= ' ' &&
-		       text.text[n] != '"' && text.text[n] != '\\')
-			n++;
-		line_put(line, text.text, n);
-		if (n == text.length)
-			break;
-		put_escaped(line, (unsigned char)text.text[n]);
-		text.text += n + 1;
-		text.length -= n + 1;
+/* Quotes a text that is valid UTF-8. */
+static void put_string(struct line *line, const char *text)
+{
+	PUT(line, "\"");
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text >= ' ' && *text != '"' && *text != '\\')
+			line_put(line, text, 1);
+		else
+			put_escaped(line, (unsigned char)*text);
 	}
 	PUT(line, "\",");
 }
@@ -52,11 +53,14 @@ void line_end(struct line *line)
 void line_value(struct line *line, const char *text)
 {
 	char safe[TEXT_SIZE + 1024];
+	size_t length;
 
 	if (text == NULL)
 		PUT(line, "null,");
+	else if (text_is_plain_json(text, &length))
+		put_plain(line, (struct cell){ text, length });
 	else
-		put_string(line, cell_utf8(text, false, safe, sizeof(safe)));
+		put_string(line, text_utf8(text, false, safe, sizeof(safe)));
 }
 
 void line_value_number(struct line *line, int64_t number)
@@ -75,12 +79,10 @@ void line_value_number(struct line *line, int64_t number)
 
 void line_value_time(struct line *line, int64_t unix_sec)
 {
-	char buf[TIME_TEXT_SIZE];
-
 	if (unix_sec == 0 || unix_sec == INT64_MAX)
 		PUT(line, "null,");
 	else
-		put_string(line, cell_of(format_time(unix_sec, buf)));
+		put_plain(line, cell_time(&line->time, unix_sec));
 }
 
 void line_value_address(struct line *line, uint32_t addr_be)
@@ -90,7 +92,7 @@ void line_value_address(struct line *line, uint32_t addr_be)
 	if (addr_be == 0)
 		PUT(line, "null,");
 	else
-		put_string(line, cell_address(buf, addr_be));
+		put_plain(line, cell_address(buf, addr_be));
 }
 
 void line_print(struct line *line, bool first)

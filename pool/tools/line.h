@@ -9,7 +9,9 @@
 
 #include "tool.h"
 
+/* Begins as zeros. */
 struct line {
+	struct time_cell time; /* the last one */
 	size_t len;
 	char bytes[16384]; /* more than every string of a record at its longest, escaped */
 };

@@ -94,6 +94,6 @@ const struct cell *past_cells(const struct pool_past *past, bool measure, struct
 	text->cells[n++] = cell_plain(&text->pool, past->pool, "-");
 	text->cells[n++] = cell_plain(&text->user, past->user, nobody);
 	text->cells[n++] = cell_plain(&text->port, past->port, "-");
-	text->cells[n++] = cell_utf8(detail, true, text->detail, sizeof(text->detail));
+	text->cells[n++] = cell_sentence(detail, text->detail, sizeof(text->detail));
 	return text->cells;
 }

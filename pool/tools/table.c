@@ -50,22 +50,33 @@ size_t table_width(const struct table *table)
 	return width;
 }
 
-/* Puts a row together: a call of stdio for each cell takes longer than making the cells. */
+/*
+ * Puts a row together, for a call of stdio for each cell takes longer than making the cells: blanks as
+ * far as the columns go, and the cells in their places. One that is longer than its column (colours
+ * take no room on the screen) moves those behind it.
+ */
 void table_row(const struct table *table, FILE *out, const struct cell *cells)
 {
 	char row[ROW_SIZE];
-	size_t at = 0;  /* where the next cell begins */
-	size_t len = 0; /* without the blanks behind the last one */
+	size_t blank = table_width(table) + 1; /* so many bytes are there */
+	size_t at = 0;                         /* where the next cell begins */
+	size_t len = 0;
 
+	if (blank > sizeof(row))
+		blank = sizeof(row);
+	memset(row, ' ', blank);
 	for (size_t i = 0; i < TABLE_COLUMNS && table->title[i] != NULL; i++) {
 		size_t length = cells[i].length;
 		size_t width = length > table->width[i] ? length : table->width[i];
 
 		if (table->hidden[i])
 			continue;
-		if (width + GAP > sizeof(row) - 1 - at)
+		if (width + GAP + 1 > sizeof(row) - at)
 			break;
-		memset(row + len, ' ', at + width - len);
+		if (at + width + GAP + 1 > blank) {
+			memset(row + blank, ' ', at + width + GAP + 1 - blank);
+			blank = at + width + GAP + 1;
+		}
 		len = at + (table->right[i] ? width : length);
 		memcpy(row + len - length, cells[i].text, length);
 		at += width + GAP;

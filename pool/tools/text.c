@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 static bool looks_escaped(const unsigned char *p)
@@ -36,19 +37,30 @@ static bool put(char *buf, size_t size, size_t *len, const unsigned char *bytes,
 	return true;
 }
 
+/* Where a byte is shown as it is. */
+enum { IN_CELL = 1, IN_LINE = 2, IN_JSON = 4 };
+
+static const unsigned char shown_in[UCHAR_MAX + 1] = {
+	[' '] = IN_LINE | IN_JSON,
+	['!'] = IN_CELL | IN_LINE | IN_JSON,
+	['"'] = IN_CELL | IN_LINE,
+	['#' ... '['] = IN_CELL | IN_LINE | IN_JSON,
+	[']' ... '~'] = IN_CELL | IN_LINE | IN_JSON,
+};
+
 /* Most names need nothing done to them: how many bytes from the beginning do not. */
-static size_t plain_length(const char *text, unsigned char least)
+static size_t plain_length(const char *text, unsigned char where)
 {
 	size_t n = 0;
 
-	while ((unsigned char)text[n] >= least && (unsigned char)text[n] < 0x7f && text[n] != '\\')
+	while ((shown_in[(unsigned char)text[n]] & where) != 0)
 		n++;
 	return n;
 }
 
-static bool copy_plain(const char *text, unsigned char least, char *buf, size_t size)
+static bool copy_plain(const char *text, unsigned char where, char *buf, size_t size)
 {
-	size_t n = plain_length(text, least);
+	size_t n = plain_length(text, where);
 
 	if (text[n] != '\0' || n >= size)
 		return false;
@@ -61,7 +73,7 @@ const char *text_plain(const char *text, const char *empty, char *buf, size_t si
 	const unsigned char *p = (const unsigned char *)(*text != '\0' ? text : empty);
 	size_t len = 0;
 
-	if (copy_plain((const char *)p, '!', buf, size))
+	if (copy_plain((const char *)p, IN_CELL, buf, size))
 		return buf;
 	for (; *p != '\0'; p++) {
 		bool raw = *p > ' ' && *p < 0x7f && !looks_escaped(p);
@@ -117,7 +129,7 @@ const char *text_utf8(const char *text, bool oneline, char *buf, size_t size)
 	const unsigned char *p = (const unsigned char *)text;
 	size_t len = 0;
 
-	if (copy_plain(text, ' ', buf, size))
+	if (copy_plain(text, IN_LINE, buf, size))
 		return buf;
 	while (*p != '\0') {
 		size_t n = utf8_length(p);
@@ -145,7 +157,7 @@ struct cell cell_plain(struct plain_cell *cell, const char *text, const char *em
 		return cell_of(empty);
 	if (cell->of == text)
 		return cell->cell;
-	n = plain_length(text, '!');
+	n = plain_length(text, IN_CELL);
 	cell->of = text;
 	if (text[n] == '\0')
 		cell->cell = (struct cell){ text, n };
@@ -154,20 +166,26 @@ struct cell cell_plain(struct plain_cell *cell, const char *text, const char *em
 	return cell->cell;
 }
 
-struct cell cell_utf8(const char *text, bool oneline, char *buf, size_t size)
+struct cell cell_sentence(const char *text, char *buf, size_t size)
 {
-	size_t n = plain_length(text, ' ');
+	size_t n = plain_length(text, IN_LINE);
 
 	if (text[n] == '\0')
 		return (struct cell){ text, n };
-	return cell_of(text_utf8(text, oneline, buf, size));
+	return cell_of(text_utf8(text, true, buf, size));
+}
+
+bool text_is_plain_json(const char *text, size_t *ret_length)
+{
+	*ret_length = plain_length(text, IN_JSON);
+	return text[*ret_length] == '\0';
 }
 
 struct cell cell_time(struct time_cell *cell, int64_t unix_sec)
 {
 	if (cell->cell.length == 0 || cell->of_sec != unix_sec) {
 		cell->of_sec = unix_sec;
-		cell->cell = cell_of(format_time(unix_sec, cell->text));
+		cell->cell = (struct cell){ format_time(unix_sec, cell->text), TIME_TEXT_LENGTH };
 	}
 	return cell->cell;
 }
@@ -181,7 +199,9 @@ struct cell cell_number(struct number_cell *cell, uint64_t number)
 
 struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be)
 {
-	return cell_of(addr_be != 0 ? format_ip4(ntohl(addr_be), buf) : "-");
+	if (addr_be == 0)
+		return cell_of("-");
+	return (struct cell){ buf, print_ip4(ntohl(addr_be), buf) };
 }
 
 const char *state_name(enum pool_state state)

@@ -6,9 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "nearest.h"
 #include "parse.h"
@@ -70,26 +68,12 @@ void *must_alloc(void *ptr, size_t n, size_t size)
 	return ptr;
 }
 
-/* Whole pages at a time: of what a long listing takes, every page costs as much as ten rows. */
-#define HUGE_FROM (4 * 1024 * 1024)
-
-static void advise(void *ptr, size_t size)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	uintptr_t begin = ((uintptr_t)ptr + page - 1) & ~(page - 1);
-
-	if (size >= HUGE_FROM)
-		madvise((void *)begin, size - page, MADV_HUGEPAGE);
-}
-
 void *must_grow(void *items, size_t n, size_t *room, size_t size)
 {
 	if (n < *room)
 		return items;
-	*room = 4 * *room + 64;
-	items = must_alloc(items, *room, size);
-	advise(items, *room * size);
-	return items;
+	*room = 2 * *room + 64;
+	return must_alloc(items, *room, size);
 }
 
 char *must_copy(const char *text)

@@ -141,19 +141,32 @@ bool is_holder(pid_t pid, const char *runtime_dir, uint32_t addr, int64_t seen_m
 
 /* ---- kept: a walk holds a snapshot of the store, so nothing is printed during one ------------ */
 
-/* Copies of texts, which stay where they are until all of them go. */
+/* Copies of texts, one behind the other, each known by where it begins; "" by 0. A listing is kept as
+ * small as it goes: fresh memory takes longer than what is written into it. */
 struct texts {
-	struct texts_piece *pieces;
-	char *at;
-	size_t room;
+	char *bytes;
+	size_t len, room;
+};
+
+static inline const char *text_at(const struct texts *texts, uint32_t at)
+{
+	return at != 0 ? texts->bytes + at : "";
+}
+
+/* A lease, as far as it is listed. */
+struct kept {
+	uint64_t id;
+	int64_t since_sec, expires_sec;
+	uint32_t addr_be, group_be;
+	uint32_t pool, user, port, server; /* texts */
+	pid_t pid;
+	enum pool_state state : 8;
+	bool asked : 1; /* whether its owner is dead */
+	bool dead : 1;
 };
 
 struct kept_list {
-	struct kept {
-		struct pool_record record;
-		bool asked; /* whether its owner is dead */
-		bool dead;
-	} * records;
+	struct kept *records;
 	size_t n, room;
 	struct texts texts;
 };
@@ -165,8 +178,17 @@ int kept_walk(struct kept_list *list, struct pool *pool, const struct pool_filte
 int kept_find_dead(struct kept_list *list, struct pool *pool, struct error *why);
 void kept_done(struct kept_list *list);
 
+struct kept_past {
+	int64_t time_sec, granted_sec;
+	uint32_t addr_be;
+	uint32_t pool, user, port, module, text; /* texts */
+	pid_t pid;
+	enum pool_event_kind kind : 8;
+	enum pool_how how : 8;
+};
+
 struct past_list {
-	struct pool_past *events;
+	struct kept_past *events;
 	size_t n, room;
 	struct texts texts;
 	int64_t oldest_sec; /* of all that were looked at, kept or not; 0: none */
@@ -183,6 +205,7 @@ int past_read(struct past_list *list, struct pool *pool, const struct past_filte
 	      struct error *why);
 /* The newest n events, and maybe others before them. */
 int past_read_newest(struct past_list *list, struct pool *pool, size_t n, struct error *why);
+struct pool_past past_event(const struct past_list *list, size_t i);
 void past_done(struct past_list *list);
 
 /* ---- events --------------------------------------------------------------------------------- */
@@ -224,6 +247,9 @@ const char *text_plain(const char *text, const char *empty, char *buf, size_t si
  */
 const char *text_utf8(const char *text, bool oneline, char *buf, size_t size);
 
+/* Whether a string of JSON has the text as it is, and how long it is then. */
+bool text_is_plain_json(const char *text, size_t *ret_length);
+
 const char *state_name(enum pool_state state);
 const char *how_sentence(enum pool_how how); /* "the address this user had" */
 
@@ -247,7 +273,7 @@ static inline struct cell cell_of(const char *text)
 
 /* What a column's cell was made of last, for the next row most often has the same. Begins as zeros. */
 struct plain_cell {
-	const char *of; /* stays as it is for as long as rows are made */
+	const char *of; /* has not changed since, for as long as rows are made */
 	struct cell cell;
 	char escaped[TEXT_SIZE];
 };
@@ -267,8 +293,8 @@ struct cell cell_plain(struct plain_cell *cell, const char *text, const char *em
 struct cell cell_time(struct time_cell *cell, int64_t unix_sec);
 struct cell cell_number(struct number_cell *cell, uint64_t number);
 struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be); /* "-" for 0 */
-/* As text_utf8, in buf only where something has to be changed. */
-struct cell cell_utf8(const char *text, bool oneline, char *buf, size_t size);
+/* As text_utf8 on one line, in buf only where something has to be changed. */
+struct cell cell_sentence(const char *text, char *buf, size_t size);
 
 struct table {
 	const char *title[TABLE_COLUMNS]; /* up to the first NULL */

@@ -14,8 +14,9 @@ struct event_rows {
 static const struct cell *event_cells(void *context, size_t i, bool measure)
 {
 	struct event_rows *rows = context;
+	const struct pool_past past = past_event(rows->list, i);
 
-	return past_cells(&rows->list->events[i], measure, &rows->text);
+	return past_cells(&past, measure, &rows->text);
 }
 
 static void print_table(const struct past_list *list)
@@ -29,26 +30,26 @@ static void print_table(const struct past_list *list)
 static void print_json(const struct past_list *list)
 {
 	char buf[512];
-	struct line line;
+	struct line line = { 0 };
 
 	line_array_begin();
 	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
-		const struct pool_past *past = &list->events[i];
-		bool user = event_has_user(past->kind);
+		const struct pool_past past = past_event(list, i);
+		bool user = event_has_user(past.kind);
 
 		line_begin(&line);
-		line_time(&line, "time", past->time_sec);
-		line_member(&line, "event", event_name(past->kind));
-		line_address(&line, "address", past->addr_be);
-		line_member(&line, "pool", text_or_null(past->pool));
-		line_member(&line, "user", user ? past->user : NULL);
-		line_member(&line, "port", text_or_null(past->port));
-		line_number(&line, "pid", past->pid);
-		line_time(&line, "granted", past->granted_sec);
+		line_time(&line, "time", past.time_sec);
+		line_member(&line, "event", event_name(past.kind));
+		line_address(&line, "address", past.addr_be);
+		line_member(&line, "pool", text_or_null(past.pool));
+		line_member(&line, "user", user ? past.user : NULL);
+		line_member(&line, "port", text_or_null(past.port));
+		line_number(&line, "pid", past.pid);
+		line_time(&line, "granted", past.granted_sec);
 		line_member(&line, "how",
-			    past->kind == POOL_EVENT_GRANT ? pool_how_name(past->how) : NULL);
-		line_member(&line, "module", text_or_null(past->module));
-		line_member(&line, "detail", event_detail(past, buf, sizeof(buf)));
+			    past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
+		line_member(&line, "module", text_or_null(past.module));
+		line_member(&line, "detail", event_detail(&past, buf, sizeof(buf)));
 		line_end(&line);
 		line_print(&line, i == 0);
 	}

@@ -32,29 +32,46 @@ static const char *owner_name(const struct kept *kept)
 	return kept->dead ? "dead" : "alive";
 }
 
+static struct cell state_cell(enum pool_state state)
+{
+	switch (state) {
+	case POOL_STATE_ACTIVE:
+		return cell_of("active");
+	case POOL_STATE_HELD:
+		return cell_of("held");
+	case POOL_STATE_REMEMBERED:
+	default:
+		return cell_of("remembered");
+	}
+}
+
+static struct cell owner_cell(const struct kept *kept)
+{
+	if (!kept->asked)
+		return kept->state == POOL_STATE_ACTIVE ? cell_of("?") : cell_of("-");
+	return kept->dead ? cell_of("dead") : cell_of("alive");
+}
+
 static const struct cell *lease_cells(void *context, size_t i, bool measure)
 {
 	struct lease_text *text = context;
+	const struct texts *texts = &text->list->texts;
 	const struct kept *kept = &text->list->records[i];
-	const struct pool_record *record = &kept->record;
-	const char *owner = owner_name(kept);
 	size_t n = 0;
 
 	(void)measure;
-	text->cells[n++] = cell_address(text->address, record->addr_be);
-	text->cells[n++] = cell_plain(&text->pool, record->pool, "-");
-	text->cells[n++] = cell_plain(&text->user, record->user, "\"\"");
-	text->cells[n++] = cell_plain(&text->port, record->port, "-");
-	text->cells[n++] = cell_of(state_name(record->state));
-	text->cells[n++] = time_of(&text->since, record->since_sec);
-	text->cells[n++] = time_of(&text->expires, record->expires_sec);
+	text->cells[n++] = cell_address(text->address, kept->addr_be);
+	text->cells[n++] = cell_plain(&text->pool, text_at(texts, kept->pool), "-");
+	text->cells[n++] = cell_plain(&text->user, text_at(texts, kept->user), "\"\"");
+	text->cells[n++] = cell_plain(&text->port, text_at(texts, kept->port), "-");
+	text->cells[n++] = state_cell(kept->state);
+	text->cells[n++] = time_of(&text->since, kept->since_sec);
+	text->cells[n++] = time_of(&text->expires, kept->expires_sec);
 	text->cells[n++] =
-		record->pid > 0 ? cell_number(&text->pid, (uint64_t)record->pid) : cell_of("-");
-	if (owner == NULL)
-		owner = record->state == POOL_STATE_ACTIVE ? "?" : "-";
-	text->cells[n++] = cell_of(owner);
-	text->cells[n++] = cell_address(text->group, record->group_be);
-	text->cells[n++] = cell_of(record->server[0] != '\0' ? record->server : "-");
+		kept->pid > 0 ? cell_number(&text->pid, (uint64_t)kept->pid) : cell_of("-");
+	text->cells[n++] = owner_cell(kept);
+	text->cells[n++] = cell_address(text->group, kept->group_be);
+	text->cells[n++] = kept->server != 0 ? cell_of(text_at(texts, kept->server)) : cell_of("-");
 	return text->cells;
 }
 
@@ -62,7 +79,7 @@ static const struct cell *lease_cells(void *context, size_t i, bool measure)
 static bool has_groups(const struct kept_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (list->records[i].record.group_be != 0)
+		if (list->records[i].group_be != 0)
 			return true;
 	return false;
 }
@@ -81,34 +98,36 @@ static void print_table(const struct kept_list *list)
 	table_print(&table, list->n, lease_cells, &text);
 }
 
-static void put_lease(struct line *line, const struct pool_record *record, const char *owner)
+static void put_lease(struct line *line, const struct kept_list *list, const struct kept *kept)
 {
-	bool active = record->state == POOL_STATE_ACTIVE;
+	const struct texts *texts = &list->texts;
+	bool active = kept->state == POOL_STATE_ACTIVE;
 
 	line_begin(line);
-	line_address(line, "address", record->addr_be);
-	line_member(line, "pool", text_or_null(record->pool));
+	line_address(line, "address", kept->addr_be);
+	line_member(line, "pool", text_or_null(text_at(texts, kept->pool)));
 	/* An active lease without a user name is nobody's, and "" is nobody's name. */
-	line_member(line, "user", active ? record->user : text_or_null(record->user));
-	line_member(line, "port", text_or_null(record->port));
-	line_member(line, "state", state_name(record->state));
-	line_time(line, "since", record->since_sec);
-	line_time(line, "expires", record->expires_sec);
-	line_number(line, "pid", active ? record->pid : 0);
+	line_member(line, "user",
+		    active ? text_at(texts, kept->user) : text_or_null(text_at(texts, kept->user)));
+	line_member(line, "port", text_or_null(text_at(texts, kept->port)));
+	line_member(line, "state", state_name(kept->state));
+	line_time(line, "since", kept->since_sec);
+	line_time(line, "expires", kept->expires_sec);
+	line_number(line, "pid", active ? kept->pid : 0);
 	/* Only a MADCAP pool's lease has these. */
-	line_member(line, "server", text_or_null(record->server));
-	line_address(line, "group", record->group_be);
-	line_member(line, "owner", owner);
+	line_member(line, "server", text_or_null(text_at(texts, kept->server)));
+	line_address(line, "group", kept->group_be);
+	line_member(line, "owner", owner_name(kept));
 	line_end(line);
 }
 
 static void print_json(const struct kept_list *list)
 {
-	struct line line;
+	struct line line = { 0 };
 
 	line_array_begin();
 	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
-		put_lease(&line, &list->records[i].record, owner_name(&list->records[i]));
+		put_lease(&line, list, &list->records[i]);
 		line_print(&line, i == 0);
 	}
 	line_array_end(list->n == 0);

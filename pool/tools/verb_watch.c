@@ -36,6 +36,14 @@ static int look_at_all(struct look *look, struct error *why)
 	return code < 0 ? code : past_read_newest(&look->news, look->view.pool, NEWS_MAX, why);
 }
 
+static const struct cell *news_cells(const struct past_list *news, size_t i, bool measure,
+				     struct past_text *text)
+{
+	const struct pool_past past = past_event(news, i);
+
+	return past_cells(&past, measure, text);
+}
+
 /* The newest ones first. */
 static void print_news(FILE *out, const struct past_list *news, size_t room)
 {
@@ -46,9 +54,9 @@ static void print_news(FILE *out, const struct past_list *news, size_t room)
 
 	fprintf(out, "\nNEWEST EVENTS\n");
 	for (size_t i = news->n; i > oldest; i--)
-		table_measure(&table, past_cells(&news->events[i - 1], true, &text));
+		table_measure(&table, news_cells(news, i - 1, true, &text));
 	for (size_t i = news->n; i > oldest; i--)
-		table_row(&table, out, past_cells(&news->events[i - 1], false, &text));
+		table_row(&table, out, news_cells(news, i - 1, false, &text));
 	if (news->n == 0)
 		fprintf(out, "none yet\n");
 }

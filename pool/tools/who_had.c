@@ -45,18 +45,20 @@ static void add(struct search *search, const struct holding *holding)
 	search->found[search->n++] = *holding;
 }
 
-static void add_past(struct search *search, const struct pool_past *past, int64_t from_sec,
+static void add_past(struct search *search, const struct kept_past *event, int64_t from_sec,
 		     int64_t to_sec, const char *end)
 {
+	const struct texts *texts = &search->past.texts;
+
 	add(search, &(struct holding){
-			    .addr_be = past->addr_be,
+			    .addr_be = event->addr_be,
 			    .from_sec = from_sec,
 			    .to_sec = to_sec,
 			    .end = end,
-			    .pid = past->pid,
-			    .pool = past->pool,
-			    .user = past->user,
-			    .port = past->port,
+			    .pid = event->pid,
+			    .pool = text_at(texts, event->pool),
+			    .user = text_at(texts, event->user),
+			    .port = text_at(texts, event->port),
 		    });
 }
 
@@ -68,19 +70,19 @@ static size_t find_active(const struct search *search, uint32_t addr_be, int64_t
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
 
-		if (ntohl(search->active.records[middle].record.addr_be) < ntohl(addr_be))
+		if (ntohl(search->active.records[middle].addr_be) < ntohl(addr_be))
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	if (low < search->active.n && search->active.records[low].record.addr_be == addr_be &&
-	    search->active.records[low].record.since_sec == since_sec)
+	if (low < search->active.n && search->active.records[low].addr_be == addr_be &&
+	    search->active.records[low].since_sec == since_sec)
 		return low;
 	return SIZE_MAX;
 }
 
 /* A grant that no end of the same lease followed. next_sec: when the address was granted again. */
-static void see_endless(struct search *search, const struct pool_past *grant, int64_t next_sec)
+static void see_endless(struct search *search, const struct kept_past *grant, int64_t next_sec)
 {
 	int64_t at_sec = search->question->at_sec;
 
@@ -94,7 +96,7 @@ static void see_endless(struct search *search, const struct pool_past *grant, in
 		add_past(search, grant, grant->time_sec, 0, "unknown");
 }
 
-static void see_end(struct search *search, const struct pool_past *event)
+static void see_end(struct search *search, const struct kept_past *event)
 {
 	int64_t at_sec = search->question->at_sec;
 	size_t active = find_active(search, event->addr_be, event->granted_sec);
@@ -107,9 +109,9 @@ static void see_end(struct search *search, const struct pool_past *event)
 }
 
 /* The events of one address, in their order. */
-static void see_address(struct search *search, struct pool_past *const *events, size_t n)
+static void see_address(struct search *search, struct kept_past *const *events, size_t n)
 {
-	const struct pool_past *open = NULL;
+	const struct kept_past *open = NULL;
 
 	for (size_t i = 0; i < n; i++) {
 		bool grant = events[i]->kind == POOL_EVENT_GRANT;
@@ -126,8 +128,8 @@ static void see_address(struct search *search, struct pool_past *const *events, 
 
 static int by_address(const void *left, const void *right)
 {
-	const struct pool_past *one = *(struct pool_past *const *)left;
-	const struct pool_past *other = *(struct pool_past *const *)right;
+	const struct kept_past *one = *(struct kept_past *const *)left;
+	const struct kept_past *other = *(struct kept_past *const *)right;
 
 	if (one->addr_be != other->addr_be)
 		return ntohl(one->addr_be) < ntohl(other->addr_be) ? -1 : 1;
@@ -136,17 +138,17 @@ static int by_address(const void *left, const void *right)
 
 static void see_past(struct search *search)
 {
-	struct pool_past **events = must_alloc(NULL, search->past.n, sizeof(*events));
+	struct kept_past **events = must_alloc(NULL, search->past.n, sizeof(*events));
 	size_t n = 0;
 
 	for (size_t i = 0; i < search->past.n; i++) {
-		struct pool_past *event = &search->past.events[i];
+		struct kept_past *event = &search->past.events[i];
 
 		if (event->kind == POOL_EVENT_GRANT || event->kind == POOL_EVENT_RELEASE ||
 		    event->kind == POOL_EVENT_RECLAIM)
 			events[n++] = event;
 	}
-	qsort(events, n, sizeof(struct pool_past *), by_address);
+	qsort(events, n, sizeof(struct kept_past *), by_address);
 	for (size_t begin = 0, end; begin < n; begin = end) {
 		for (end = begin + 1; end < n && events[end]->addr_be == events[begin]->addr_be;)
 			end++;
@@ -157,19 +159,21 @@ static void see_past(struct search *search)
 
 static void see_active(struct search *search)
 {
-	for (size_t i = 0; i < search->active.n; i++) {
-		const struct pool_record *record = &search->active.records[i].record;
+	const struct texts *texts = &search->active.texts;
 
-		if (search->ended[i] || record->since_sec > search->question->at_sec)
+	for (size_t i = 0; i < search->active.n; i++) {
+		const struct kept *kept = &search->active.records[i];
+
+		if (search->ended[i] || kept->since_sec > search->question->at_sec)
 			continue;
 		add(search, &(struct holding){
-				    .addr_be = record->addr_be,
-				    .from_sec = record->since_sec,
+				    .addr_be = kept->addr_be,
+				    .from_sec = kept->since_sec,
 				    .end = "active",
-				    .pid = record->pid,
-				    .pool = record->pool,
-				    .user = record->user,
-				    .port = record->port,
+				    .pid = kept->pid,
+				    .pool = text_at(texts, kept->pool),
+				    .user = text_at(texts, kept->user),
+				    .port = text_at(texts, kept->port),
 			    });
 	}
 }
@@ -257,7 +261,7 @@ static void print_table(const struct search *search)
 
 static void print_json(const struct search *search)
 {
-	struct line line;
+	struct line line = { 0 };
 
 	line_array_begin();
 	for (size_t i = 0; i < search->n && !ferror(stdout); i++) {
