@@ -16,45 +16,51 @@
 
 /* ---- pools by number ------------------------------------------------------------------------ */
 
-/* Names for the numbers in records, also of pools that the configuration no longer has. */
-struct names {
-	struct {
-		uint32_t number;
-		char name[CONFIG_POOL_NAME_MAX + 1];
-	} * entries;
+/* What the numbers in records mean, also of pools that the configuration no longer has. */
+struct known_pool {
+	uint32_t number;
+	size_t pool; /* of the configuration, or CONFIG_NO_POOL */
+	char name[CONFIG_POOL_NAME_MAX + 1];
+};
+
+struct known_pools {
+	struct known_pool *list;
 	size_t n;
 	size_t last; /* that was asked for */
 };
 
-static int add_name(struct names *names, struct store_bytes key, uint32_t number)
+static int add_pool(const struct op *op, struct known_pools *pools, struct store_bytes key,
+		    uint32_t number)
 {
 	size_t length = key.size - 1;
-	void *grown = realloc(names->entries, (names->n + 1) * sizeof(*names->entries));
+	void *grown = realloc(pools->list, (pools->n + 1) * sizeof(*pools->list));
+	struct known_pool *added;
 
 	if (grown == NULL)
 		return POOL_E_NO_MEMORY;
-	names->entries = grown;
+	pools->list = grown;
 	if (length > CONFIG_POOL_NAME_MAX)
 		return POOL_E_DAMAGED;
-	names->entries[names->n].number = number;
-	memcpy(names->entries[names->n].name, (const char *)key.data + 1, length);
-	names->entries[names->n].name[length] = '\0';
-	names->n++;
+	added = &pools->list[pools->n++];
+	added->number = number;
+	memcpy(added->name, (const char *)key.data + 1, length);
+	added->name[length] = '\0';
+	added->pool = config_find_pool(op->pool->config, added->name);
 	return 0;
 }
 
-static int read_names(struct op *op, struct names *ret)
+static int read_pools(struct op *op, struct known_pools *ret)
 {
 	const struct key begin = key_pool("");
 	struct entries entries = entries_from(op->txn, &begin, 1);
 
-	*ret = (struct names){ 0 };
+	*ret = (struct known_pools){ 0 };
 	while (entries_next(&entries)) {
 		struct pool_counters counters;
 		int code = record_decode_pool(entries.value, &counters);
 
 		if (code == 0 && entries.key.size > 1)
-			code = add_name(ret, entries.key, counters.number);
+			code = add_pool(op, ret, entries.key, counters.number);
 		if (code < 0)
 			return op_fail(op, code);
 	}
@@ -62,17 +68,20 @@ static int read_names(struct op *op, struct names *ret)
 }
 
 /* Most often it is the same as the last one. */
-static const char *name_of(struct names *names, uint32_t number)
+static const struct known_pool *pool_of(struct known_pools *pools,
+					const struct lease_record *record)
 {
-	if (names->last < names->n && names->entries[names->last].number == number)
-		return names->entries[names->last].name;
-	for (size_t i = 0; i < names->n; i++) {
-		if (names->entries[i].number == number) {
-			names->last = i;
-			return names->entries[i].name;
+	static const struct known_pool none = { .pool = CONFIG_NO_POOL };
+
+	if (pools->last < pools->n && pools->list[pools->last].number == record->pool)
+		return &pools->list[pools->last];
+	for (size_t i = 0; i < pools->n; i++) {
+		if (pools->list[i].number == record->pool) {
+			pools->last = i;
+			return &pools->list[i];
 		}
 	}
-	return "";
+	return &none;
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
@@ -87,15 +96,17 @@ static int64_t wall_time(const struct op *op, uint64_t stamp)
 
 /* The server's lease under an active one, where there is any; `server` is for its name. */
 static int describe_server(struct op *op, uint32_t addr, const struct lease_record *record,
-			   char server[static POOL_SERVER_TEXT], struct pool_record *ret)
+			   size_t pool, char server[static POOL_SERVER_TEXT],
+			   struct pool_record *ret)
 {
-	size_t pool = record->active ? op_pool_by_number(op, record->pool, addr) : CONFIG_NO_POOL;
+	const struct config *config = op->pool->config;
 	struct served_record served;
 	int code;
 
-	if (pool == CONFIG_NO_POOL || op->pool->config->pools[pool].backend != BACKEND_MADCAP)
+	if (!record->active || pool == CONFIG_NO_POOL ||
+	    config->pools[pool].backend != BACKEND_MADCAP)
 		return 0;
-	ret->group_be = htonl(config_group(&op->pool->config->pools[pool], addr));
+	ret->group_be = htonl(config_group(&config->pools[pool], addr));
 	code = record_get_served(op->txn, addr, &served);
 	if (code < 0)
 		return code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
@@ -106,7 +117,8 @@ static int describe_server(struct op *op, uint32_t addr, const struct lease_reco
 
 /* What stands on an address. `server` is for the name of the server behind it. */
 static int describe(struct op *op, uint32_t addr, const struct lease_record *record,
-		    const char *pool, char server[static POOL_SERVER_TEXT], struct pool_record *ret)
+		    const struct known_pool *pool, char server[static POOL_SERVER_TEXT],
+		    struct pool_record *ret)
 {
 	uint64_t rest_end = lease_rest_end(op, addr, record);
 
@@ -115,7 +127,7 @@ static int describe(struct op *op, uint32_t addr, const struct lease_record *rec
 		.state = record->active  ? POOL_STATE_ACTIVE
 			 : rest_end != 0 ? POOL_STATE_HELD
 					 : POOL_STATE_REMEMBERED,
-		.pool = pool,
+		.pool = pool->name,
 		.user = record->user,
 		.port = record->port,
 		.module = record->module,
@@ -127,14 +139,14 @@ static int describe(struct op *op, uint32_t addr, const struct lease_record *rec
 		.id = record->id,
 		.server = "",
 	};
-	return describe_server(op, addr, record, server, ret);
+	return describe_server(op, addr, record, pool->pool, server, ret);
 }
 
 /* Which records are wanted, and what is done with them. */
 struct walk {
 	const struct pool_filter *filter;
 	size_t literal; /* so many bytes of the filter's user_glob mean themselves */
-	struct names names;
+	struct known_pools pools;
 	int (*each)(void *context, const struct pool_record *record);
 	void *context;
 };
@@ -165,7 +177,7 @@ static bool fits(const struct op *op, struct walk *walk, uint32_t addr,
 	if (!fits_user(walk, record->user))
 		return false;
 	return filter->pool == NULL ||
-	       strcmp(filter->pool, name_of(&walk->names, record->pool)) == 0;
+	       strcmp(filter->pool, pool_of(&walk->pools, record)->name) == 0;
 }
 
 static int see(struct op *op, struct walk *walk, uint32_t addr, const struct lease_record *record)
@@ -176,7 +188,7 @@ static int see(struct op *op, struct walk *walk, uint32_t addr, const struct lea
 
 	if (!fits(op, walk, addr, record))
 		return 0;
-	code = describe(op, addr, record, name_of(&walk->names, record->pool), server, &seen);
+	code = describe(op, addr, record, pool_of(&walk->pools, record), server, &seen);
 	return code == 0 ? walk->each(walk->context, &seen) : code;
 }
 
@@ -278,10 +290,10 @@ int pool_walk(struct pool *pool, const struct pool_filter *filter,
 		return code;
 	if (walk.filter->user_glob != NULL)
 		walk.literal = strcspn(walk.filter->user_glob, "*?[\\");
-	code = read_names(&op, &walk.names);
+	code = read_pools(&op, &walk.pools);
 	if (code == 0)
 		code = walk.filter->dead ? walk_dead(&op, &walk) : walk_all(&op, &walk);
-	free(walk.names.entries);
+	free(walk.pools.list);
 	op_done(&op);
 	return code;
 }
@@ -290,7 +302,7 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 		bool *ret_alive, struct error *why)
 {
 	uint32_t addr = ntohl(addr_be);
-	struct names names = { 0 };
+	struct known_pools pools = { 0 };
 	struct op op;
 	int code = op_begin(&op, pool, false, why);
 
@@ -302,15 +314,18 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 	else if (code < 0)
 		op_fail(&op, code);
 	else
-		code = read_names(&op, &names);
+		code = read_pools(&op, &pools);
 	if (code == 0) {
-		snprintf(pool->looked_up_pool, sizeof(pool->looked_up_pool), "%s",
-			 name_of(&names, pool->looked_up.pool));
 		*ret_alive = pool->looked_up.active && owner_is_live(&pool->owners, addr);
-		code = describe(&op, addr, &pool->looked_up, pool->looked_up_pool,
+		code = describe(&op, addr, &pool->looked_up, pool_of(&pools, &pool->looked_up),
 				pool->looked_up_server, ret_record);
 	}
-	free(names.entries);
+	if (code == 0) {
+		snprintf(pool->looked_up_pool, sizeof(pool->looked_up_pool), "%s",
+			 ret_record->pool);
+		ret_record->pool = pool->looked_up_pool;
+	}
+	free(pools.list);
 	op_done(&op);
 	return code;
 }

@@ -38,16 +38,13 @@ static void put_string(struct line *line, const char *text)
 	PUT(line, "\",");
 }
 
-void line_begin(struct line *line)
+void line_begin(struct line *line, bool first)
 {
 	line->len = 0;
-	PUT(line, "{");
-}
-
-/* In the place of the last member's comma. */
-void line_end(struct line *line)
-{
-	line->bytes[line->len - 1] = '}';
+	if (first)
+		PUT(line, "\n  {");
+	else
+		PUT(line, ",\n  {");
 }
 
 void line_value(struct line *line, const char *text)
@@ -92,12 +89,12 @@ void line_value_address(struct line *line, uint32_t addr_be)
 	if (addr_be == 0)
 		PUT(line, "null,");
 	else
-		put_plain(line, cell_address(buf, addr_be));
+		put_plain(line, cell_address(buf, addr_be, false));
 }
 
-void line_print(struct line *line, bool first)
+void line_print(struct line *line)
 {
-	fputs_unlocked(first ? "\n  " : ",\n  ", stdout);
+	line->bytes[line->len - 1] = '}'; /* in the place of the last member's comma */
 	fwrite_unlocked(line->bytes, 1, line->len, stdout);
 }
 

@@ -30,9 +30,10 @@ void line_value_number(struct line *line, int64_t number);
 void line_value_time(struct line *line, int64_t unix_sec);
 void line_value_address(struct line *line, uint32_t addr_be);
 
-/* An object on a line of its own, with its members in the order of the calls. */
-void line_begin(struct line *line);
-void line_end(struct line *line);
+/* An object on a line of its own, with its members in the order of the calls, as the next element of
+ * an array: first says whether it is the first one. */
+void line_begin(struct line *line, bool first);
+void line_print(struct line *line);
 
 /* A member's name is a literal, so that it is copied with its quotes, at once, by the size that the
  * compiler knows. */
@@ -50,9 +51,6 @@ static inline const char *text_or_null(const char *text)
 {
 	return text[0] != '\0' ? text : NULL;
 }
-
-/* Prints it as the next element of an array: first says whether it is the first one. */
-void line_print(struct line *line, bool first);
 
 /* What goes before the elements and behind them. */
 void line_array_begin(void);

@@ -90,7 +90,7 @@ const struct cell *past_cells(const struct pool_past *past, bool measure, struct
 
 	text->cells[n++] = cell_time(&text->time, past->time_sec);
 	text->cells[n++] = cell_of(event_name(past->kind));
-	text->cells[n++] = cell_address(text->address, past->addr_be);
+	text->cells[n++] = cell_address(text->address, past->addr_be, measure);
 	text->cells[n++] = cell_plain(&text->pool, past->pool, "-");
 	text->cells[n++] = cell_plain(&text->user, past->user, nobody);
 	text->cells[n++] = cell_plain(&text->port, past->port, "-");

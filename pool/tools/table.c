@@ -50,39 +50,47 @@ size_t table_width(const struct table *table)
 	return width;
 }
 
-/*
- * Puts a row together, for a call of stdio for each cell takes longer than making the cells: blanks as
- * far as the columns go, and the cells in their places. One that is longer than its column (colours
- * take no room on the screen) moves those behind it.
- */
+/* A row is put together here: a call of stdio for each cell takes longer than making the cells. */
+struct row {
+	size_t blank; /* so many bytes are there, all of them blanks at first */
+	char bytes[ROW_SIZE];
+};
+
+static bool extend(struct row *row, size_t size)
+{
+	if (size > sizeof(row->bytes))
+		return false;
+	memset(row->bytes + row->blank, ' ', size - row->blank);
+	row->blank = size;
+	return true;
+}
+
+/* The cells are put in their places, as far as they fit. One that is longer than its column (colours
+ * take no room on the screen) moves those behind it. */
 void table_row(const struct table *table, FILE *out, const struct cell *cells)
 {
-	char row[ROW_SIZE];
-	size_t blank = table_width(table) + 1; /* so many bytes are there */
-	size_t at = 0;                         /* where the next cell begins */
+	struct row row;
+	size_t at = 0; /* where the next cell begins */
 	size_t len = 0;
 
-	if (blank > sizeof(row))
-		blank = sizeof(row);
-	memset(row, ' ', blank);
+	row.blank = 0;
+	if (!extend(&row, table_width(table) + GAP + 1))
+		return;
 	for (size_t i = 0; i < TABLE_COLUMNS && table->title[i] != NULL; i++) {
 		size_t length = cells[i].length;
 		size_t width = length > table->width[i] ? length : table->width[i];
+		size_t next = at + width + GAP;
 
 		if (table->hidden[i])
 			continue;
-		if (width + GAP + 1 > sizeof(row) - at)
+		if (next >= row.blank && !extend(&row, next + 1))
 			break;
-		if (at + width + GAP + 1 > blank) {
-			memset(row + blank, ' ', at + width + GAP + 1 - blank);
-			blank = at + width + GAP + 1;
-		}
 		len = at + (table->right[i] ? width : length);
-		memcpy(row + len - length, cells[i].text, length);
-		at += width + GAP;
+		memcpy(row.bytes + len - length, cells[i].text, length);
+		at = next;
 	}
-	row[len++] = '\n';
-	fwrite_unlocked(row, 1, len, out);
+	row.bytes[len++] = '\n';
+	fwrite_unlocked(row.bytes, 1, len, out);
 }
 
 void table_print(struct table *table, size_t n,

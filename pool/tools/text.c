@@ -197,11 +197,22 @@ struct cell cell_number(struct number_cell *cell, uint64_t number)
 	return (struct cell){ digits, (size_t)(cell->digits + NUMBER_TEXT_SIZE - 1 - digits) };
 }
 
-struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be)
+static size_t ip4_length(uint32_t addr)
 {
-	if (addr_be == 0)
+	size_t length = sizeof("0.0.0.0") - 1;
+
+	for (int shift = 0; shift < 32; shift += 8)
+		length += (size_t)((addr >> shift & 255) > 9) + ((addr >> shift & 255) > 99);
+	return length;
+}
+
+struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be, bool measure)
+{
+	uint32_t addr = ntohl(addr_be);
+
+	if (addr == 0)
 		return cell_of("-");
-	return (struct cell){ buf, print_ip4(ntohl(addr_be), buf) };
+	return (struct cell){ buf, measure ? ip4_length(addr) : print_ip4(addr, buf) };
 }
 
 const char *state_name(enum pool_state state)

@@ -292,7 +292,8 @@ struct number_cell {
 struct cell cell_plain(struct plain_cell *cell, const char *text, const char *empty);
 struct cell cell_time(struct time_cell *cell, int64_t unix_sec);
 struct cell cell_number(struct number_cell *cell, uint64_t number);
-struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be); /* "-" for 0 */
+/* "-" for 0. measure: only its length is wanted. */
+struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be, bool measure);
 /* As text_utf8 on one line, in buf only where something has to be changed. */
 struct cell cell_sentence(const char *text, char *buf, size_t size);
 

@@ -37,7 +37,7 @@ static void print_json(const struct past_list *list)
 		const struct pool_past past = past_event(list, i);
 		bool user = event_has_user(past.kind);
 
-		line_begin(&line);
+		line_begin(&line, i == 0);
 		line_time(&line, "time", past.time_sec);
 		line_member(&line, "event", event_name(past.kind));
 		line_address(&line, "address", past.addr_be);
@@ -50,8 +50,7 @@ static void print_json(const struct past_list *list)
 			    past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
 		line_member(&line, "module", text_or_null(past.module));
 		line_member(&line, "detail", event_detail(&past, buf, sizeof(buf)));
-		line_end(&line);
-		line_print(&line, i == 0);
+		line_print(&line);
 	}
 	line_array_end(list->n == 0);
 }

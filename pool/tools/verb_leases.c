@@ -59,8 +59,7 @@ static const struct cell *lease_cells(void *context, size_t i, bool measure)
 	const struct kept *kept = &text->list->records[i];
 	size_t n = 0;
 
-	(void)measure;
-	text->cells[n++] = cell_address(text->address, kept->addr_be);
+	text->cells[n++] = cell_address(text->address, kept->addr_be, measure);
 	text->cells[n++] = cell_plain(&text->pool, text_at(texts, kept->pool), "-");
 	text->cells[n++] = cell_plain(&text->user, text_at(texts, kept->user), "\"\"");
 	text->cells[n++] = cell_plain(&text->port, text_at(texts, kept->port), "-");
@@ -70,7 +69,7 @@ static const struct cell *lease_cells(void *context, size_t i, bool measure)
 	text->cells[n++] =
 		kept->pid > 0 ? cell_number(&text->pid, (uint64_t)kept->pid) : cell_of("-");
 	text->cells[n++] = owner_cell(kept);
-	text->cells[n++] = cell_address(text->group, kept->group_be);
+	text->cells[n++] = cell_address(text->group, kept->group_be, measure);
 	text->cells[n++] = kept->server != 0 ? cell_of(text_at(texts, kept->server)) : cell_of("-");
 	return text->cells;
 }
@@ -98,12 +97,13 @@ static void print_table(const struct kept_list *list)
 	table_print(&table, list->n, lease_cells, &text);
 }
 
-static void put_lease(struct line *line, const struct kept_list *list, const struct kept *kept)
+static void put_lease(struct line *line, const struct kept_list *list, size_t i)
 {
 	const struct texts *texts = &list->texts;
+	const struct kept *kept = &list->records[i];
 	bool active = kept->state == POOL_STATE_ACTIVE;
 
-	line_begin(line);
+	line_begin(line, i == 0);
 	line_address(line, "address", kept->addr_be);
 	line_member(line, "pool", text_or_null(text_at(texts, kept->pool)));
 	/* An active lease without a user name is nobody's, and "" is nobody's name. */
@@ -118,7 +118,7 @@ static void put_lease(struct line *line, const struct kept_list *list, const str
 	line_member(line, "server", text_or_null(text_at(texts, kept->server)));
 	line_address(line, "group", kept->group_be);
 	line_member(line, "owner", owner_name(kept));
-	line_end(line);
+	line_print(line);
 }
 
 static void print_json(const struct kept_list *list)
@@ -126,10 +126,8 @@ static void print_json(const struct kept_list *list)
 	struct line line = { 0 };
 
 	line_array_begin();
-	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
-		put_lease(&line, list, &list->records[i]);
-		line_print(&line, i == 0);
-	}
+	for (size_t i = 0; i < list->n && !ferror(stdout); i++)
+		put_lease(&line, list, i);
 	line_array_end(list->n == 0);
 }
 

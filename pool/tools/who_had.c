@@ -235,8 +235,7 @@ static const struct cell *holding_cells(void *context, size_t i, bool measure)
 	const struct holding *holding = &text->found[i];
 	size_t n = 0;
 
-	(void)measure;
-	text->cells[n++] = cell_address(text->address, holding->addr_be);
+	text->cells[n++] = cell_address(text->address, holding->addr_be, measure);
 	text->cells[n++] = cell_plain(&text->pool, holding->pool, "-");
 	text->cells[n++] = cell_plain(&text->user, holding->user, "\"\"");
 	text->cells[n++] = cell_plain(&text->port, holding->port, "-");
@@ -267,7 +266,7 @@ static void print_json(const struct search *search)
 	for (size_t i = 0; i < search->n && !ferror(stdout); i++) {
 		const struct holding *holding = &search->found[i];
 
-		line_begin(&line);
+		line_begin(&line, i == 0);
 		line_address(&line, "address", holding->addr_be);
 		line_member(&line, "pool", text_or_null(holding->pool));
 		line_member(&line, "user", holding->user);
@@ -276,8 +275,7 @@ static void print_json(const struct search *search)
 		line_time(&line, "from", holding->from_sec);
 		line_time(&line, "to", holding->to_sec);
 		line_member(&line, "end", holding->end);
-		line_end(&line);
-		line_print(&line, i == 0);
+		line_print(&line);
 	}
 	line_array_end(search->n == 0);
 }
