@@ -40,7 +40,6 @@ static void put_string(struct line *line, const char *text)
 
 void line_begin(struct line *line, bool first)
 {
-	line->len = 0;
 	if (first)
 		PUT(line, "\n  {");
 	else
@@ -92,18 +91,29 @@ void line_value_address(struct line *line, uint32_t addr_be)
 		put_plain(line, cell_address(buf, addr_be, false));
 }
 
-void line_print(struct line *line)
+static void flush(struct line *line)
+{
+	fwrite_unlocked(line->bytes, 1, line->len, stdout);
+	line->len = 0;
+}
+
+void line_end(struct line *line)
 {
 	line->bytes[line->len - 1] = '}'; /* in the place of the last member's comma */
-	fwrite_unlocked(line->bytes, 1, line->len, stdout);
+	if (line->len > sizeof(line->bytes) - LINE_SIZE)
+		flush(line);
 }
 
-void line_array_begin(void)
+void line_array_begin(struct line *line)
 {
-	putchar('[');
+	PUT(line, "[");
 }
 
-void line_array_end(bool empty)
+void line_array_end(struct line *line, bool empty)
 {
-	fputs(empty ? "]\n" : "\n]\n", stdout);
+	if (empty)
+		PUT(line, "]\n");
+	else
+		PUT(line, "\n]\n");
+	flush(line);
 }

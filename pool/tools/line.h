@@ -9,11 +9,13 @@
 
 #include "tool.h"
 
+#define LINE_SIZE 16384 /* more than every string of a record at its longest, escaped */
+
 /* Begins as zeros. */
 struct line {
 	struct time_cell time; /* the last one */
 	size_t len;
-	char bytes[16384]; /* more than every string of a record at its longest, escaped */
+	char bytes[2 * LINE_SIZE]; /* and those before it that are not printed yet */
 };
 
 /* What does not fit is left out. */
@@ -33,7 +35,7 @@ void line_value_address(struct line *line, uint32_t addr_be);
 /* An object on a line of its own, with its members in the order of the calls, as the next element of
  * an array: first says whether it is the first one. */
 void line_begin(struct line *line, bool first);
-void line_print(struct line *line);
+void line_end(struct line *line);
 
 /* A member's name is a literal, so that it is copied with its quotes, at once, by the size that the
  * compiler knows. */
@@ -52,8 +54,8 @@ static inline const char *text_or_null(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-/* What goes before the elements and behind them. */
-void line_array_begin(void);
-void line_array_end(bool empty);
+/* What goes before the elements and behind them. Until the end, not all may have been printed. */
+void line_array_begin(struct line *line);
+void line_array_end(struct line *line, bool empty);
 
 #endif

@@ -50,32 +50,31 @@ size_t table_width(const struct table *table)
 	return width;
 }
 
-/* A row is put together here: a call of stdio for each cell takes longer than making the cells. */
-struct row {
-	size_t blank; /* so many bytes are there, all of them blanks at first */
-	char bytes[ROW_SIZE];
+/* Rows are put together here, for a call of stdio for each cell, or each row, is felt. */
+struct sheet {
+	size_t len;
+	size_t row_width; /* most often, with its end */
+	char bytes[2 * ROW_SIZE];
 };
 
-static bool extend(struct row *row, size_t size)
+static void flush(struct sheet *sheet, FILE *out)
 {
-	if (size > sizeof(row->bytes))
-		return false;
-	memset(row->bytes + row->blank, ' ', size - row->blank);
-	row->blank = size;
-	return true;
+	fwrite_unlocked(sheet->bytes, 1, sheet->len, out);
+	sheet->len = 0;
 }
 
-/* The cells are put in their places, as far as they fit. One that is longer than its column (colours
- * take no room on the screen) moves those behind it. */
-void table_row(const struct table *table, FILE *out, const struct cell *cells)
+/*
+ * The cells are put in their places on a row of blanks, as far as they fit. One that is longer than
+ * its column (colours take no room on the screen) moves those behind it.
+ */
+static void put_row(struct sheet *sheet, const struct table *table, const struct cell *cells)
 {
-	struct row row;
-	size_t at = 0; /* where the next cell begins */
+	char *row = sheet->bytes + sheet->len;
+	size_t blank = sheet->row_width; /* so many of its bytes are there */
+	size_t at = 0;                   /* where the next cell begins */
 	size_t len = 0;
 
-	row.blank = 0;
-	if (!extend(&row, table_width(table) + GAP + 1))
-		return;
+	memset(row, ' ', blank);
 	for (size_t i = 0; i < TABLE_COLUMNS && table->title[i] != NULL; i++) {
 		size_t length = cells[i].length;
 		size_t width = length > table->width[i] ? length : table->width[i];
@@ -83,25 +82,54 @@ void table_row(const struct table *table, FILE *out, const struct cell *cells)
 
 		if (table->hidden[i])
 			continue;
-		if (next >= row.blank && !extend(&row, next + 1))
+		if (next >= ROW_SIZE)
 			break;
+		if (next > blank) {
+			memset(row + blank, ' ', next - blank);
+			blank = next;
+		}
 		len = at + (table->right[i] ? width : length);
-		memcpy(row.bytes + len - length, cells[i].text, length);
+		memcpy(row + len - length, cells[i].text, length);
 		at = next;
 	}
-	row.bytes[len++] = '\n';
-	fwrite_unlocked(row.bytes, 1, len, out);
+	row[len] = '\n';
+	sheet->len += len + 1;
+}
+
+static void begin_sheet(struct sheet *sheet, const struct table *table)
+{
+	size_t width = table_width(table) + GAP;
+
+	sheet->len = 0;
+	sheet->row_width = width < ROW_SIZE ? width : ROW_SIZE;
+}
+
+void table_row(const struct table *table, FILE *out, const struct cell *cells)
+{
+	struct sheet sheet;
+
+	begin_sheet(&sheet, table);
+	put_row(&sheet, table, cells);
+	flush(&sheet, out);
 }
 
 void table_print(struct table *table, size_t n,
 		 const struct cell *(*row)(void *context, size_t i, bool measure), void *context)
 {
+	struct cell titles[TABLE_COLUMNS];
+	struct sheet sheet;
+
 	table_measure_titles(table);
 	for (size_t i = 0; i < n; i++)
 		table_measure(table, row(context, i, true));
-	table_titles(table, stdout);
-	for (size_t i = 0; i < n && !ferror(stdout); i++)
-		table_row(table, stdout, row(context, i, false));
+	begin_sheet(&sheet, table);
+	put_row(&sheet, table, title_cells(table, titles));
+	for (size_t i = 0; i < n && !ferror(stdout); i++) {
+		put_row(&sheet, table, row(context, i, false));
+		if (sheet.len > sizeof(sheet.bytes) - ROW_SIZE)
+			flush(&sheet, stdout);
+	}
+	flush(&sheet, stdout);
 }
 
 int terminal_columns(void)

@@ -32,7 +32,7 @@ static void print_json(const struct past_list *list)
 	char buf[512];
 	struct line line = { 0 };
 
-	line_array_begin();
+	line_array_begin(&line);
 	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
 		const struct pool_past past = past_event(list, i);
 		bool user = event_has_user(past.kind);
@@ -50,9 +50,9 @@ static void print_json(const struct past_list *list)
 			    past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
 		line_member(&line, "module", text_or_null(past.module));
 		line_member(&line, "detail", event_detail(&past, buf, sizeof(buf)));
-		line_print(&line);
+		line_end(&line);
 	}
-	line_array_end(list->n == 0);
+	line_array_end(&line, list->n == 0);
 }
 
 static int list_events(struct pool *pool, const struct past_filter *filter, bool json)

@@ -118,17 +118,17 @@ static void put_lease(struct line *line, const struct kept_list *list, size_t i)
 	line_member(line, "server", text_or_null(text_at(texts, kept->server)));
 	line_address(line, "group", kept->group_be);
 	line_member(line, "owner", owner_name(kept));
-	line_print(line);
+	line_end(line);
 }
 
 static void print_json(const struct kept_list *list)
 {
 	struct line line = { 0 };
 
-	line_array_begin();
+	line_array_begin(&line);
 	for (size_t i = 0; i < list->n && !ferror(stdout); i++)
 		put_lease(&line, list, i);
-	line_array_end(list->n == 0);
+	line_array_end(&line, list->n == 0);
 }
 
 /* A name that no pool has and no lease remembers is a slip, not an empty pool. */

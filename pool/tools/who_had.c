@@ -262,7 +262,7 @@ static void print_json(const struct search *search)
 {
 	struct line line = { 0 };
 
-	line_array_begin();
+	line_array_begin(&line);
 	for (size_t i = 0; i < search->n && !ferror(stdout); i++) {
 		const struct holding *holding = &search->found[i];
 
@@ -275,9 +275,9 @@ static void print_json(const struct search *search)
 		line_time(&line, "from", holding->from_sec);
 		line_time(&line, "to", holding->to_sec);
 		line_member(&line, "end", holding->end);
-		line_print(&line);
+		line_end(&line);
 	}
-	line_array_end(search->n == 0);
+	line_array_end(&line, search->n == 0);
 }
 
 /* That nobody is known is worth less where the history does not go back that far. */
