@@ -16,24 +16,23 @@
 int history_look(struct op *op, struct history_batch *ret)
 {
 	const struct key begin = key_news(0);
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&begin), &found, &value);
+	struct entries entries = entries_from(op->txn, &begin, 1);
 
 	ret->first = ret->end = 0;
 	ret->n = 0;
-	while (code == 0 && key_has_prefix(found, &begin, 1) && ret->n < HISTORY_BATCH_MAX) {
+	while (ret->n < HISTORY_BATCH_MAX && entries_next(&entries)) {
+		const struct store_bytes value = entries.value;
+
 		if (value.size > sizeof(ret->events[0].data))
 			return op_fail(op, POOL_E_DAMAGED);
 		if (ret->n == 0)
-			ret->first = key_number(found);
-		ret->end = key_number(found) + 1;
+			ret->first = key_number(entries.key);
+		ret->end = key_number(entries.key) + 1;
 		ret->events[ret->n].size = value.size;
 		memcpy(ret->events[ret->n].data, value.data, value.size);
 		ret->n++;
-		code = store_next(op->txn, &found, &value);
 	}
-	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+	return entries.code < 0 ? op_fail(op, entries.code) : 0;
 }
 
 /* The number behind the last event's, and the first one's. */
@@ -101,6 +100,7 @@ int history_settle(struct op *op, const struct history_batch *batch)
 /* ---- reading --------------------------------------------------------------------------------- */
 
 struct reader {
+	uint64_t newest; /* how many are wanted at least */
 	int (*each)(void *context, const struct pool_past *past);
 	void *context;
 };
@@ -127,25 +127,29 @@ static int read_one(const struct reader *reader, struct store_bytes value)
 					     });
 }
 
-static int read_all(struct store_txn *txn, const struct key *begin, const struct reader *reader)
+/* The events of a store, whose keys key_of makes of their numbers. */
+static int read_all(struct store_txn *txn, struct key (*key_of)(uint64_t number),
+		    const struct reader *reader)
 {
+	const struct key end = key_of(UINT64_MAX);
+	struct key begin = key_of(0);
+	struct entries entries = entries_from(txn, &begin, 1);
 	struct store_bytes found;
 	struct store_bytes value;
-	int code = store_seek(txn, key_bytes(begin), &found, &value);
+	int code = store_seek_before(txn, key_bytes(&end), &found, &value);
 
-	while (code == 0 && key_has_prefix(found, begin, 1)) {
-		code = read_one(reader, value);
-		if (code != 0)
-			return code;
-		code = store_next(txn, &found, &value);
-	}
-	return code == POOL_E_NOT_FOUND ? 0 : code;
+	if (code == 0 && key_has_prefix(found, &begin, 1) && key_number(found) >= reader->newest)
+		begin = key_of(key_number(found) - reader->newest + 1);
+	if (code == POOL_E_NOT_FOUND)
+		code = 0;
+	while (code == 0 && entries_next(&entries))
+		code = read_one(reader, entries.value);
+	return code != 0 ? code : entries.code;
 }
 
 /* What is in the memory store; POOL_E_NOT_FOUND if there is none. */
 static int read_memory(const struct pool *pool, const struct reader *reader, struct error *why)
 {
-	const struct key begin = key_history(0);
 	struct store *store = NULL;
 	struct store_txn *txn = NULL;
 	int code = memory_open(pool, false, &store, why);
@@ -153,7 +157,7 @@ static int read_memory(const struct pool *pool, const struct reader *reader, str
 	if (code == 0)
 		code = store_begin(store, false, &txn, NULL, why);
 	if (code == 0)
-		code = read_all(txn, &begin, reader);
+		code = read_all(txn, key_history, reader);
 	if (code == POOL_E_DAMAGED || code == POOL_E_STORE)
 		error_set(why, "the history in %s cannot be read", pool->config->state_dir);
 	store_abort(&txn);
@@ -163,23 +167,20 @@ static int read_memory(const struct pool *pool, const struct reader *reader, str
 
 static int read_news(struct pool *pool, const struct reader *reader, struct error *why)
 {
-	const struct key begin = key_news(0);
 	struct op op;
 	int code = op_begin(&op, pool, false, why);
 
 	if (code < 0)
 		return code;
-	code = read_all(op.txn, &begin, reader);
+	code = read_all(op.txn, key_news, reader);
 	if (code == POOL_E_DAMAGED || code == POOL_E_STORE)
 		op_fail(&op, code);
 	op_done(&op);
 	return code;
 }
 
-int pool_history(struct pool *pool, int (*each)(void *context, const struct pool_past *past),
-		 void *context, struct error *why)
+static int read_both(struct pool *pool, const struct reader *reader, struct error *why)
 {
-	const struct reader reader = { each, context };
 	int lock_fd = -1;
 	int code = directory_open(pool->config->state_dir, false, &lock_fd, why);
 	int news;
@@ -189,13 +190,30 @@ int pool_history(struct pool *pool, int (*each)(void *context, const struct pool
 		while (flock(lock_fd, LOCK_SH) != 0 && errno == EINTR)
 			;
 	if (code == 0)
-		code = read_memory(pool, &reader, why);
+		code = read_memory(pool, reader, why);
 	if (code == 0 || code == POOL_E_NOT_FOUND) {
-		news = read_news(pool, &reader, why);
+		news = read_news(pool, reader, why);
 		if (news != POOL_E_NOT_FOUND)
 			code = news;
 	}
 	if (lock_fd >= 0)
 		close(lock_fd);
 	return code;
+}
+
+int pool_history(struct pool *pool, int (*each)(void *context, const struct pool_past *past),
+		 void *context, struct error *why)
+{
+	const struct reader reader = { UINT64_MAX, each, context };
+
+	return read_both(pool, &reader, why);
+}
+
+int pool_history_newest(struct pool *pool, size_t n,
+			int (*each)(void *context, const struct pool_past *past), void *context,
+			struct error *why)
+{
+	const struct reader reader = { n, each, context };
+
+	return read_both(pool, &reader, why);
 }

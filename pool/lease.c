@@ -355,26 +355,24 @@ static void count_down(struct pool_counters *counters, bool reclaimed)
 static int count_end_elsewhere(struct op *op, uint32_t number, bool reclaimed)
 {
 	const struct key begin = key_pool("");
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&begin), &found, &value);
+	struct entries entries = entries_from(op->txn, &begin, 1);
 
-	while (code == 0 && key_has_prefix(found, &begin, 1)) {
+	while (entries_next(&entries)) {
+		const struct store_bytes key = entries.key;
 		struct pool_counters counters;
 		char name[CONFIG_POOL_NAME_MAX + 1] = "";
+		int code = record_decode_pool(entries.value, &counters);
 
-		code = record_decode_pool(value, &counters);
-		if (code == 0 && found.size > 1 && found.size <= sizeof(name) &&
-		    counters.number == number) {
-			memcpy(name, (const char *)found.data + 1, found.size - 1);
-			count_down(&counters, reclaimed);
-			code = record_put_pool(op->txn, name, &counters);
-			return code < 0 ? op_fail(op, code) : 0;
-		}
-		if (code == 0)
-			code = store_next(op->txn, &found, &value);
+		if (code < 0)
+			return op_fail(op, code);
+		if (key.size <= 1 || key.size > sizeof(name) || counters.number != number)
+			continue;
+		memcpy(name, (const char *)key.data + 1, key.size - 1);
+		count_down(&counters, reclaimed);
+		code = record_put_pool(op->txn, name, &counters);
+		return code < 0 ? op_fail(op, code) : 0;
 	}
-	return code < 0 && code != POOL_E_NOT_FOUND ? op_fail(op, code) : 0;
+	return entries.code < 0 ? op_fail(op, entries.code) : 0;
 }
 
 static int count_end(struct op *op, uint32_t number, uint32_t addr, bool reclaimed)

@@ -448,18 +448,13 @@ int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
 		uint64_t rest = queues[i] == QUEUE_TIME ? hold_us(&local) : 0;
 		uint64_t from = rest < op->stamp ? op->stamp - rest + 1 : 0;
-		struct key key;
-		struct store_bytes found;
-		struct store_bytes value;
+		const struct key begin = key_queue(local.counters->number, queues[i], from, 0);
+		struct entries entries = entries_from(op->txn, &begin, key_queue_prefix());
 
-		key = key_queue(local.counters->number, queues[i], from, 0);
-		code = store_seek(op->txn, key_bytes(&key), &found, &value);
-		while (code == 0 && key_has_prefix(found, &key, key_queue_prefix())) {
+		while (entries_next(&entries))
 			++*ret;
-			code = store_next(op->txn, &found, &value);
-		}
-		if (code < 0 && code != POOL_E_NOT_FOUND)
-			return op_fail(op, code);
+		if (entries.code < 0)
+			return op_fail(op, entries.code);
 	}
 	return 0;
 }

@@ -12,63 +12,76 @@
 #include "madcap/endpoint.h"
 #include "op.h"
 #include "parse.h"
+#include "registry.h"
 
 /* ---- pools by number ------------------------------------------------------------------------ */
 
-/* Names for the numbers in records, also of pools that the configuration no longer has. */
-struct names {
-	struct {
-		uint32_t number;
-		char name[CONFIG_POOL_NAME_MAX + 1];
-	} * entries;
-	size_t n;
+/* What the numbers in records mean, also of pools that the configuration no longer has. */
+struct known_pool {
+	uint32_t number;
+	size_t pool; /* of the configuration, or CONFIG_NO_POOL */
+	char name[CONFIG_POOL_NAME_MAX + 1];
 };
 
-static int add_name(struct names *names, struct store_bytes key, uint32_t number)
+struct known_pools {
+	struct known_pool *list;
+	size_t n;
+	size_t last; /* that was asked for */
+};
+
+static int add_pool(const struct op *op, struct known_pools *pools, struct store_bytes key,
+		    uint32_t number)
 {
 	size_t length = key.size - 1;
-	void *grown = realloc(names->entries, (names->n + 1) * sizeof(*names->entries));
+	void *grown = realloc(pools->list, (pools->n + 1) * sizeof(*pools->list));
+	struct known_pool *added;
 
 	if (grown == NULL)
 		return POOL_E_NO_MEMORY;
-	names->entries = grown;
+	pools->list = grown;
 	if (length > CONFIG_POOL_NAME_MAX)
 		return POOL_E_DAMAGED;
-	names->entries[names->n].number = number;
-	memcpy(names->entries[names->n].name, (const char *)key.data + 1, length);
-	names->entries[names->n].name[length] = '\0';
-	names->n++;
+	added = &pools->list[pools->n++];
+	added->number = number;
+	memcpy(added->name, (const char *)key.data + 1, length);
+	added->name[length] = '\0';
+	added->pool = config_find_pool(op->pool->config, added->name);
 	return 0;
 }
 
-static int read_names(struct op *op, struct names *ret)
+static int read_pools(struct op *op, struct known_pools *ret)
 {
-	struct key key = key_pool("");
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+	const struct key begin = key_pool("");
+	struct entries entries = entries_from(op->txn, &begin, 1);
 
-	*ret = (struct names){ 0 };
-	while (code == 0 && key_has_prefix(found, &key, 1)) {
+	*ret = (struct known_pools){ 0 };
+	while (entries_next(&entries)) {
 		struct pool_counters counters;
+		int code = record_decode_pool(entries.value, &counters);
 
-		code = record_decode_pool(value, &counters);
-		if (code == 0 && found.size > 1)
-			code = add_name(ret, found, counters.number);
+		if (code == 0 && entries.key.size > 1)
+			code = add_pool(op, ret, entries.key, counters.number);
 		if (code < 0)
 			return op_fail(op, code);
-		code = store_next(op->txn, &found, &value);
 	}
-	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+	return entries.code < 0 ? op_fail(op, entries.code) : 0;
 }
 
-static const char *name_of(const struct names *names, uint32_t number)
+/* Most often it is the same as the last one. */
+static const struct known_pool *pool_of(struct known_pools *pools,
+					const struct lease_record *record)
 {
-	for (size_t i = 0; i < names->n; i++) {
-		if (names->entries[i].number == number)
-			return names->entries[i].name;
+	static const struct known_pool none = { .pool = CONFIG_NO_POOL };
+
+	if (pools->last < pools->n && pools->list[pools->last].number == record->pool)
+		return &pools->list[pools->last];
+	for (size_t i = 0; i < pools->n; i++) {
+		if (pools->list[i].number == record->pool) {
+			pools->last = i;
+			return &pools->list[i];
+		}
 	}
-	return "";
+	return &none;
 }
 
 /* ---- records -------------------------------------------------------------------------------- */
@@ -83,15 +96,17 @@ static int64_t wall_time(const struct op *op, uint64_t stamp)
 
 /* The server's lease under an active one, where there is any; `server` is for its name. */
 static int describe_server(struct op *op, uint32_t addr, const struct lease_record *record,
-			   char server[static POOL_SERVER_TEXT], struct pool_record *ret)
+			   size_t pool, char server[static POOL_SERVER_TEXT],
+			   struct pool_record *ret)
 {
-	size_t pool = record->active ? op_pool_by_number(op, record->pool, addr) : CONFIG_NO_POOL;
+	const struct config *config = op->pool->config;
 	struct served_record served;
 	int code;
 
-	if (pool == CONFIG_NO_POOL || op->pool->config->pools[pool].backend != BACKEND_MADCAP)
+	if (!record->active || pool == CONFIG_NO_POOL ||
+	    config->pools[pool].backend != BACKEND_MADCAP)
 		return 0;
-	ret->group_be = htonl(config_group(&op->pool->config->pools[pool], addr));
+	ret->group_be = htonl(config_group(&config->pools[pool], addr));
 	code = record_get_served(op->txn, addr, &served);
 	if (code < 0)
 		return code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
@@ -102,7 +117,8 @@ static int describe_server(struct op *op, uint32_t addr, const struct lease_reco
 
 /* What stands on an address. `server` is for the name of the server behind it. */
 static int describe(struct op *op, uint32_t addr, const struct lease_record *record,
-		    const char *pool, char server[static POOL_SERVER_TEXT], struct pool_record *ret)
+		    const struct known_pool *pool, char server[static POOL_SERVER_TEXT],
+		    struct pool_record *ret)
 {
 	uint64_t rest_end = lease_rest_end(op, addr, record);
 
@@ -111,7 +127,7 @@ static int describe(struct op *op, uint32_t addr, const struct lease_record *rec
 		.state = record->active  ? POOL_STATE_ACTIVE
 			 : rest_end != 0 ? POOL_STATE_HELD
 					 : POOL_STATE_REMEMBERED,
-		.pool = pool,
+		.pool = pool->name,
 		.user = record->user,
 		.port = record->port,
 		.module = record->module,
@@ -123,91 +139,90 @@ static int describe(struct op *op, uint32_t addr, const struct lease_record *rec
 		.id = record->id,
 		.server = "",
 	};
-	return describe_server(op, addr, record, server, ret);
+	return describe_server(op, addr, record, pool->pool, server, ret);
 }
 
-/* Nobody's, and free: what was forgotten is not shown. */
-static bool is_blank(const struct pool_record *record)
-{
-	return record->state == POOL_STATE_REMEMBERED && record->user[0] == '\0';
-}
-
-static bool fits(const struct pool_filter *filter, const struct pool_record *record)
-{
-	if (is_blank(record))
-		return false;
-	if (filter == NULL)
-		return record->state == POOL_STATE_ACTIVE;
-	if (!filter->all && record->state != POOL_STATE_ACTIVE)
-		return false;
-	if (filter->addr_be != 0 && record->addr_be != filter->addr_be)
-		return false;
-	if (filter->pool != NULL && strcmp(filter->pool, record->pool) != 0)
-		return false;
-	return filter->user_glob == NULL || fnmatch(filter->user_glob, record->user, 0) == 0;
-}
-
+/* Which records are wanted, and what is done with them. */
 struct walk {
 	const struct pool_filter *filter;
+	size_t literal; /* so many bytes of the filter's user_glob mean themselves */
+	struct known_pools pools;
 	int (*each)(void *context, const struct pool_record *record);
 	void *context;
 };
 
-static int walk_all(struct op *op, const struct names *names, const struct walk *walk)
+/* Nobody's, and free: what was forgotten is not shown. */
+static bool is_blank(const struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	return !record->active && record->user[0] == '\0' && !lease_is_resting(op, addr, record);
+}
+
+static bool fits_user(const struct walk *walk, const char *user)
+{
+	const char *glob = walk->filter->user_glob;
+
+	return glob == NULL || (strncmp(glob, user, walk->literal) == 0 &&
+				fnmatch(glob + walk->literal, user + walk->literal, 0) == 0);
+}
+
+static bool fits(const struct op *op, struct walk *walk, uint32_t addr,
+		 const struct lease_record *record)
 {
 	const struct pool_filter *filter = walk->filter;
-	struct key key = key_lease(filter != NULL ? ntohl(filter->addr_be) : 0);
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
 
-	while (code == 0 && key_has_prefix(found, &key, 1)) {
-		struct lease_record record;
-		struct pool_record seen;
-		char server[POOL_SERVER_TEXT];
-		uint32_t addr;
+	if (!record->active && (!filter->all || is_blank(op, addr, record)))
+		return false;
+	if (filter->addr_be != 0 && htonl(addr) != filter->addr_be)
+		return false;
+	if (!fits_user(walk, record->user))
+		return false;
+	return filter->pool == NULL ||
+	       strcmp(filter->pool, pool_of(&walk->pools, record)->name) == 0;
+}
 
-		code = key_addr(found, &addr) ? record_decode_lease(value, &record)
-					      : POOL_E_DAMAGED;
-		if (code < 0)
-			return op_fail(op, code);
-		code = describe(op, addr, &record, name_of(names, record.pool), server, &seen);
-		if (code < 0)
+static int see(struct op *op, struct walk *walk, uint32_t addr, const struct lease_record *record)
+{
+	struct pool_record seen;
+	char server[POOL_SERVER_TEXT];
+	int code;
+
+	if (!fits(op, walk, addr, record))
+		return 0;
+	code = describe(op, addr, record, pool_of(&walk->pools, record), server, &seen);
+	return code == 0 ? walk->each(walk->context, &seen) : code;
+}
+
+static int walk_all(struct op *op, struct walk *walk)
+{
+	uint32_t only = ntohl(walk->filter->addr_be);
+	struct registry registry;
+
+	registry_from(&registry, op, only);
+	while (registry_next(&registry)) {
+		int code = see(op, walk, registry.addr, &registry.record);
+
+		if (code != 0)
 			return code;
-		if (fits(filter, &seen)) {
-			code = walk->each(walk->context, &seen);
-			if (code != 0)
-				return code;
-		}
-		if (filter != NULL && filter->addr_be != 0)
-			return 0;
-		code = store_next(op->txn, &found, &value);
+		if (only != 0)
+			break;
 	}
-	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+	return registry.code;
 }
 
 static int collect_active(struct op *op, struct owner_questions *questions)
 {
-	struct key key = key_lease(0);
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+	struct registry registry;
 
-	while (code == 0 && key_has_prefix(found, &key, 1)) {
-		struct lease_record record;
-		uint32_t addr;
+	registry_from(&registry, op, 0);
+	while (registry_next(&registry)) {
+		int code = 0;
 
-		code = key_addr(found, &addr) ? record_decode_lease(value, &record)
-					      : POOL_E_DAMAGED;
+		if (registry.record.active)
+			code = owner_add_question(questions, registry.addr, registry.record.id);
 		if (code < 0)
 			return op_fail(op, code);
-		if (record.active && owner_add_question(questions, addr, record.id) < 0) {
-			error_set(op->error, "out of memory");
-			return POOL_E_NO_MEMORY;
-		}
-		code = store_next(op->txn, &found, &value);
 	}
-	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+	return registry.code;
 }
 
 /* Most of those that are without a lock although they were active have ended well since then:
@@ -222,14 +237,11 @@ static int get_unowned(struct op *op, uint32_t addr, uint64_t id, struct lease_r
 }
 
 /* In a snapshot that was taken after the locks were looked at. */
-static int walk_unowned(struct op *op, const struct names *names, const struct walk *walk,
-			const struct owner_questions *questions)
+static int walk_unowned(struct op *op, struct walk *walk, const struct owner_questions *questions)
 {
 	for (size_t i = 0; i < questions->n; i++) {
 		const struct owner_question *question = &questions->list[i];
 		struct lease_record record;
-		struct pool_record seen;
-		char server[POOL_SERVER_TEXT];
 		int code;
 
 		if (question->live)
@@ -237,19 +249,15 @@ static int walk_unowned(struct op *op, const struct names *names, const struct w
 		code = get_unowned(op, question->addr, question->id, &record);
 		if (code == POOL_E_NOT_FOUND)
 			continue;
-		if (code < 0)
-			return code;
-		code = describe(op, question->addr, &record, name_of(names, record.pool), server,
-				&seen);
-		if (code == 0 && fits(walk->filter, &seen))
-			code = walk->each(walk->context, &seen);
+		if (code == 0)
+			code = see(op, walk, question->addr, &record);
 		if (code != 0)
 			return code;
 	}
 	return 0;
 }
 
-static int walk_dead(struct op *op, const struct names *names, const struct walk *walk)
+static int walk_dead(struct op *op, struct walk *walk)
 {
 	struct owner_questions questions = { 0 };
 	int code = collect_active(op, &questions);
@@ -260,7 +268,7 @@ static int walk_dead(struct op *op, const struct names *names, const struct walk
 		code = op_begin_txn(op, false);
 	}
 	if (code == 0)
-		code = walk_unowned(op, names, walk, &questions);
+		code = walk_unowned(op, walk, &questions);
 	owner_questions_done(&questions);
 	return code;
 }
@@ -269,18 +277,23 @@ int pool_walk(struct pool *pool, const struct pool_filter *filter,
 	      int (*each)(void *context, const struct pool_record *record), void *context,
 	      struct error *why)
 {
-	const struct walk walk = { .filter = filter, .each = each, .context = context };
-	struct names names = { 0 };
+	const struct pool_filter any = { 0 };
+	struct walk walk = {
+		.filter = filter != NULL ? filter : &any,
+		.each = each,
+		.context = context,
+	};
 	struct op op;
 	int code = op_begin(&op, pool, false, why);
 
 	if (code < 0)
 		return code;
-	code = read_names(&op, &names);
+	if (walk.filter->user_glob != NULL)
+		walk.literal = strcspn(walk.filter->user_glob, "*?[\\");
+	code = read_pools(&op, &walk.pools);
 	if (code == 0)
-		code = filter != NULL && filter->dead ? walk_dead(&op, &names, &walk)
-						      : walk_all(&op, &names, &walk);
-	free(names.entries);
+		code = walk.filter->dead ? walk_dead(&op, &walk) : walk_all(&op, &walk);
+	free(walk.pools.list);
 	op_done(&op);
 	return code;
 }
@@ -289,7 +302,7 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 		bool *ret_alive, struct error *why)
 {
 	uint32_t addr = ntohl(addr_be);
-	struct names names = { 0 };
+	struct known_pools pools = { 0 };
 	struct op op;
 	int code = op_begin(&op, pool, false, why);
 
@@ -301,15 +314,18 @@ int pool_lookup(struct pool *pool, uint32_t addr_be, struct pool_record *ret_rec
 	else if (code < 0)
 		op_fail(&op, code);
 	else
-		code = read_names(&op, &names);
+		code = read_pools(&op, &pools);
 	if (code == 0) {
-		snprintf(pool->looked_up_pool, sizeof(pool->looked_up_pool), "%s",
-			 name_of(&names, pool->looked_up.pool));
 		*ret_alive = pool->looked_up.active && owner_is_live(&pool->owners, addr);
-		code = describe(&op, addr, &pool->looked_up, pool->looked_up_pool,
+		code = describe(&op, addr, &pool->looked_up, pool_of(&pools, &pool->looked_up),
 				pool->looked_up_server, ret_record);
 	}
-	free(names.entries);
+	if (code == 0) {
+		snprintf(pool->looked_up_pool, sizeof(pool->looked_up_pool), "%s",
+			 ret_record->pool);
+		ret_record->pool = pool->looked_up_pool;
+	}
+	free(pools.list);
 	op_done(&op);
 	return code;
 }
@@ -326,7 +342,7 @@ static int ask_owners(struct op *op, struct pool_owner *owners, size_t n)
 	if (code == 0)
 		owner_ask(&op->pool->owners, &questions, op->pool->env.threads);
 	else
-		error_set(op->error, "out of memory");
+		error_set(op->error, "%s", pool_strerror(code));
 	for (size_t i = 0; code == 0 && i < n; i++)
 		owners[i].dead = !questions.list[i].live;
 	owner_questions_done(&questions);
@@ -388,23 +404,12 @@ static void count_record(struct op *op, uint32_t addr, const struct lease_record
 
 static int count_records(struct op *op, struct pool_stats *stats)
 {
-	struct key key = key_lease(0);
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+	struct registry registry;
 
-	while (code == 0 && key_has_prefix(found, &key, 1)) {
-		struct lease_record record;
-		uint32_t addr;
-
-		code = key_addr(found, &addr) ? record_decode_lease(value, &record)
-					      : POOL_E_DAMAGED;
-		if (code < 0)
-			return op_fail(op, code);
-		count_record(op, addr, &record, stats);
-		code = store_next(op->txn, &found, &value);
-	}
-	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+	registry_from(&registry, op, 0);
+	while (registry_next(&registry))
+		count_record(op, registry.addr, &registry.record, stats);
+	return registry.code;
 }
 
 static int copy_counters(struct op *op, struct pool_stats *stats)

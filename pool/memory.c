@@ -70,21 +70,20 @@ static int import_one(struct op *op, uint32_t addr, const struct memory_record *
 
 static int import_all(struct op *op, struct store_txn *txn)
 {
-	struct key key = key_memory(0);
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(txn, key_bytes(&key), &found, &value);
+	const struct key begin = key_memory(0);
+	struct entries entries = entries_from(txn, &begin, 1);
 
-	while (code == 0 && key_has_prefix(found, &key, 1)) {
+	while (entries_next(&entries)) {
 		struct memory_record memory;
 		uint32_t addr;
+		int code;
 
-		if (key_addr(found, &addr) && record_decode_memory(value, &memory) == 0) {
-			code = import_one(op, addr, &memory);
-			if (code < 0)
-				return code;
-		}
-		code = store_next(txn, &found, &value);
+		if (!key_addr(entries.key, &addr) ||
+		    record_decode_memory(entries.value, &memory) < 0)
+			continue;
+		code = import_one(op, addr, &memory);
+		if (code < 0)
+			return code;
 	}
 	return 0;
 }
@@ -143,27 +142,26 @@ struct work {
 
 static int collect(struct op *op, struct work *work)
 {
-	struct key key = key_dirty(0);
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+	const struct key begin = key_dirty(0);
+	struct entries entries = entries_from(op->txn, &begin, 1);
 
 	work->n_changes = 0;
-	while (code == 0 && key_has_prefix(found, &key, 1) && work->n_changes < FLUSH_MAX) {
+	while (work->n_changes < FLUSH_MAX && entries_next(&entries)) {
 		struct change *change = &work->changes[work->n_changes];
+		const struct store_bytes value = entries.value;
 		uint32_t addr;
+		int code;
 
-		if (!key_addr(found, &addr) || value.size != sizeof(change->id))
+		if (!key_addr(entries.key, &addr) || value.size != sizeof(change->id))
 			return op_fail(op, POOL_E_DAMAGED);
 		code = collect_one(op, addr, change);
 		if (code < 0)
 			return code;
 		memcpy(&change->id, value.data, value.size);
 		work->n_changes++;
-		code = store_next(op->txn, &found, &value);
 	}
-	if (code < 0 && code != POOL_E_NOT_FOUND)
-		return op_fail(op, code);
+	if (entries.code < 0)
+		return op_fail(op, entries.code);
 	return history_look(op, &work->news);
 }
 

@@ -12,21 +12,25 @@
 
 #define THREADS_MAX 4
 #define QUESTIONS_PER_THREAD 4096 /* less is not worth a thread */
-#define NO_QUESTION UINT32_MAX
 
 void owner_file_name(unsigned int file, char ret_name[static OWNER_FILE_NAME_SIZE])
 {
 	snprintf(ret_name, OWNER_FILE_NAME_SIZE, "owner/%03x", file & (OWNER_FILES - 1));
 }
 
-static struct flock byte_of(uint32_t addr, short type)
+static struct flock bytes_of(uint32_t first, uint32_t last, short type)
 {
 	return (struct flock){
 		.l_type = type,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)addr,
-		.l_len = 1,
+		.l_start = (off_t)first,
+		.l_len = (off_t)last - (off_t)first + 1,
 	};
+}
+
+static struct flock byte_of(uint32_t addr, short type)
+{
+	return bytes_of(addr, addr, type);
 }
 
 void owner_dir_open(int runtime_fd, struct owner_dir *ret)
@@ -149,6 +153,8 @@ bool owner_is_live(struct owner_dir *dir, uint32_t addr)
 
 int owner_add_question(struct owner_questions *questions, uint32_t addr, uint64_t id)
 {
+	if (questions->n > 0 && questions->list[questions->n - 1].addr > addr)
+		return POOL_E_INVALID;
 	if (questions->n == questions->room) {
 		size_t room = 2 * questions->room + 64;
 		void *grown = reallocarray(questions->list, room, sizeof(*questions->list));
@@ -168,27 +174,89 @@ void owner_questions_done(struct owner_questions *questions)
 	*questions = (struct owner_questions){ 0 };
 }
 
-/* The questions by file, and the file that is next. */
+/* Many questions, of which threads take one file's at a time. */
 struct asking {
 	int runtime_fd;
 	struct owner_question *list;
-	uint32_t first[OWNER_FILES]; /* index into the list, or NO_QUESTION */
+	uint32_t begins[OWNER_FILES + 1]; /* the places of a file's questions, by their `order` */
 	atomic_uint next_file;
 };
 
+static struct owner_question *question_at(const struct asking *asking, size_t i)
+{
+	return &asking->list[asking->list[i].order];
+}
+
+/* The first of the questions from `begin` to `end` that is about `addr` or an address behind it. */
+static size_t lower_bound(const struct asking *asking, size_t begin, size_t end, int64_t addr)
+{
+	while (begin < end) {
+		size_t middle = begin + (end - begin) / 2;
+
+		if (question_at(asking, middle)->addr < addr)
+			begin = middle + 1;
+		else
+			end = middle;
+	}
+	return begin;
+}
+
+static void answer(const struct asking *asking, size_t begin, size_t end, bool live)
+{
+	for (size_t i = begin; i < end; i++)
+		question_at(asking, i)->live = live;
+}
+
+/*
+ * Answers one file's questions from `begin` to `end`. The kernel is asked for all of their bytes at
+ * once. That nobody has locked any settles them all; else it tells of one of the locks, which need
+ * not be the first, and what lies on either side of it is still to be asked. So there is a call for
+ * each live owner, and one for each row of dead ones.
+ */
+static void ask_between(const struct asking *asking, int fd, size_t begin, size_t end)
+{
+	while (begin < end) {
+		struct flock lock = bytes_of(question_at(asking, begin)->addr,
+					     question_at(asking, end - 1)->addr, F_RDLCK);
+		bool known = fcntl(fd, F_OFD_GETLK, &lock) == 0;
+		size_t locked, behind;
+
+		if (!known || lock.l_type == F_UNLCK) {
+			answer(asking, begin, end, !known);
+			return;
+		}
+		locked = lower_bound(asking, begin, end, lock.l_start);
+		behind = lock.l_len == 0 ? end
+					 : lower_bound(asking, locked, end,
+						       (int64_t)lock.l_start + lock.l_len);
+		answer(asking, locked, behind, true);
+		/* The shorter side in a call of its own, so that calls are never deep. */
+		if (locked - begin < end - behind) {
+			ask_between(asking, fd, begin, locked);
+			begin = behind;
+		} else {
+			ask_between(asking, fd, behind, end);
+			end = locked;
+		}
+	}
+}
+
+/* Nobody has a lock in a file that nobody has made. */
 static void ask_file(const struct asking *asking, unsigned int file)
 {
-	int fd = open_to_ask(asking->runtime_fd, file);
-	int problem = errno;
+	size_t begin = asking->begins[file];
+	size_t end = asking->begins[file + 1];
+	int fd;
 
-	for (uint32_t i = asking->first[file]; i != NO_QUESTION; i = asking->list[i].next) {
-		struct owner_question *question = &asking->list[i];
-
-		errno = problem;
-		question->live = is_in_the_way(fd, question->addr, F_RDLCK);
+	if (begin == end)
+		return;
+	fd = open_to_ask(asking->runtime_fd, file);
+	if (fd < 0) {
+		answer(asking, begin, end, errno != ENOENT);
+		return;
 	}
-	if (fd >= 0)
-		close(fd);
+	ask_between(asking, fd, begin, end);
+	close(fd);
 }
 
 static void *ask_files(void *context)
@@ -196,25 +264,24 @@ static void *ask_files(void *context)
 	struct asking *asking = context;
 	unsigned int file;
 
-	while ((file = atomic_fetch_add(&asking->next_file, 1)) < OWNER_FILES) {
-		if (asking->first[file] != NO_QUESTION)
-			ask_file(asking, file);
-	}
+	while ((file = atomic_fetch_add(&asking->next_file, 1)) < OWNER_FILES)
+		ask_file(asking, file);
 	return NULL;
 }
 
-/* From the last one on, so that every file's are in the order of the list. */
+/* Within a file they stay in the order of the list, that of addresses. */
 static void sort_by_file(struct asking *asking, size_t n)
 {
-	for (unsigned int i = 0; i < OWNER_FILES; i++)
-		asking->first[i] = NO_QUESTION;
-	while (n-- > 0) {
-		struct owner_question *question = &asking->list[n];
-		uint32_t *first = &asking->first[owner_file(question->addr)];
+	uint32_t at[OWNER_FILES];
 
-		question->next = *first;
-		*first = (uint32_t)n;
+	for (size_t i = 0; i < n; i++)
+		asking->begins[owner_file(asking->list[i].addr) + 1]++;
+	for (unsigned int file = 0; file < OWNER_FILES; file++) {
+		at[file] = asking->begins[file];
+		asking->begins[file + 1] += at[file];
 	}
+	for (size_t i = 0; i < n; i++)
+		asking->list[at[owner_file(asking->list[i].addr)]++].order = (uint32_t)i;
 }
 
 void owner_ask(const struct owner_dir *dir, struct owner_questions *questions, unsigned int threads)

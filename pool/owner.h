@@ -71,8 +71,8 @@ bool owner_is_live(struct owner_dir *dir, uint32_t addr);
 struct owner_question {
 	uint64_t id; /* the asker's */
 	uint32_t addr;
-	uint32_t next; /* in the same file; owner_ask's own */
-	bool live;     /* the answer, as owner_is_live */
+	uint32_t order; /* owner_ask's own */
+	bool live;      /* the answer, as owner_is_live */
 };
 
 /* A list of questions, empty when zero. */
@@ -82,15 +82,15 @@ struct owner_questions {
 	size_t room;
 };
 
-/* 0 or POOL_E_NO_MEMORY. */
+/* In the order of addresses. 0, POOL_E_NO_MEMORY, or POOL_E_INVALID for one that is out of order. */
 int owner_add_question(struct owner_questions *questions, uint32_t addr, uint64_t id)
 	__attribute__((warn_unused_result));
 void owner_questions_done(struct owner_questions *questions);
 
 /*
  * Answers all questions, file by file, in as many threads as `threads` allows and their number
- * deserves: the kernel is asked one by one, and that is all the time there is to save. 0 or 1: in
- * none but the caller's, as has to be in a process that is not ours.
+ * deserves: the kernel tells of one lock at a time, and that is all the time there is to save. 0 or
+ * 1: in none but the caller's, as has to be in a process that is not ours.
  */
 void owner_ask(const struct owner_dir *dir, struct owner_questions *questions,
 	       unsigned int threads);

@@ -378,6 +378,11 @@ struct pool_past {
 int pool_history(struct pool *pool, int (*each)(void *context, const struct pool_past *past),
 		 void *context, struct error *why);
 
+/* The same for the newest n events, and maybe for some before them. */
+int pool_history_newest(struct pool *pool, size_t n,
+			int (*each)(void *context, const struct pool_past *past), void *context,
+			struct error *why);
+
 struct pool_stats {
 	const struct config_pool *config;
 	uint64_t size;      /* addresses of the ranges, less excludes and local ends */
@@ -439,9 +444,10 @@ struct pool_owner {
 };
 
 /*
- * Finds out which of these leases are waiting to be taken back: sets `dead` of each. Every lock is
- * asked for, by up to env.threads threads. As with pool_lookup, a session that is giving its
- * address back at this moment may be taken for dead. On an error `dead` says nothing.
+ * Finds out which of these leases, in the order of their addresses, are waiting to be taken back:
+ * sets `dead` of each. Every lock is asked for, by up to env.threads threads. As with pool_lookup, a
+ * session that is giving its address back at this moment may be taken for dead. On an error `dead`
+ * says nothing.
  */
 int pool_find_dead(struct pool *pool, struct pool_owner *owners, size_t n, struct error *why)
 	__attribute__((warn_unused_result));

@@ -182,6 +182,24 @@ bool key_has_prefix(struct store_bytes found, const struct key *key, size_t pref
 	return found.size >= prefix && memcmp(found.data, key->bytes, prefix) == 0;
 }
 
+struct entries entries_from(struct store_txn *txn, const struct key *begin, size_t prefix)
+{
+	return (struct entries){ .txn = txn, .begin = begin, .prefix = prefix };
+}
+
+bool entries_next(struct entries *entries)
+{
+	int code = entries->begun ? store_next(entries->txn, &entries->key, &entries->value)
+				  : store_seek(entries->txn, key_bytes(entries->begin),
+					       &entries->key, &entries->value);
+
+	entries->begun = true;
+	if (code == 0 && key_has_prefix(entries->key, entries->begin, entries->prefix))
+		return true;
+	entries->code = code == POOL_E_NOT_FOUND ? 0 : code;
+	return false;
+}
+
 bool key_addr(struct store_bytes found, uint32_t *ret_addr)
 {
 	struct wire_reader reader;

@@ -149,6 +149,30 @@ static inline struct store_bytes key_bytes(const struct key *key)
 /* True if found begins with the first `prefix` bytes of key. */
 bool key_has_prefix(struct store_bytes found, const struct key *key, size_t prefix);
 
+/*
+ * A walk over the entries whose keys begin with the first `prefix` bytes of a key, from that key on:
+ *
+ *	struct entries entries = entries_from(txn, &key, 1);
+ *
+ *	while (entries_next(&entries))
+ *		... entries.key, entries.value
+ *	return entries.code;
+ *
+ * A transaction has one walk at a time, and what is changed in it ends the walk.
+ */
+struct entries {
+	struct store_txn *txn;
+	const struct key *begin; /* the caller's */
+	size_t prefix;
+	bool begun;
+	int code; /* why there are no more: 0, they are all seen; POOL_E_STORE */
+	struct store_bytes key;
+	struct store_bytes value;
+};
+
+struct entries entries_from(struct store_txn *txn, const struct key *begin, size_t prefix);
+bool entries_next(struct entries *entries);
+
 /* The address at a key's end, which all keys but a pool's have; false if it is too short. */
 bool key_addr(struct store_bytes found, uint32_t *ret_addr);
 

@@ -2,6 +2,7 @@
 #include "scan.h"
 
 #include "lease.h"
+#include "registry.h"
 
 /* Which registry records to go through, and what makes one worth asking for its owner. */
 struct look {
@@ -15,40 +16,30 @@ static int add(struct op *op, struct scan *scan, uint32_t addr, const struct lea
 {
 	int code = owner_add_question(&scan->asked, addr, record->id);
 
-	if (code < 0)
-		error_set(op->error, "out of memory");
-	return code;
+	return code < 0 ? op_fail(op, code) : 0;
 }
 
 static int look_through(struct op *op, const struct look *look, struct scan *scan)
 {
-	struct key key = key_lease(look->first);
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+	struct registry registry;
 
-	while (code == 0 && key_has_prefix(found, &key, 1)) {
-		struct lease_record record;
-		uint32_t addr;
+	registry_from(&registry, op, look->first);
+	while (registry_next(&registry) && registry.addr <= look->last) {
+		const struct lease_record *record = &registry.record;
+		int code = 0;
 
-		if (!key_addr(found, &addr))
-			return op_fail(op, POOL_E_DAMAGED);
-		if (addr > look->last)
-			return 0;
-		code = record_decode_lease(value, &record);
-		if (code < 0)
-			return op_fail(op, code);
-		if (look->is_worth(op, look->pool, addr, &record))
-			code = add(op, scan, addr, &record);
+		if (look->is_worth(op, look->pool, registry.addr, record))
+			code = add(op, scan, registry.addr, record);
 		if (code < 0)
 			return code;
-		code = store_next(op->txn, &found, &value);
 	}
-	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+	return registry.code;
 }
 
+/* The snapshot is not needed for it: its pages can be used again meanwhile. */
 static void ask(struct op *op, struct scan *scan)
 {
+	op_abort_txn(op);
 	owner_ask(&op->pool->owners, &scan->asked, op->pool->env.threads);
 	for (size_t i = 0; i < scan->asked.n; i++)
 		scan->n += !scan->asked.list[i].live;
@@ -100,9 +91,10 @@ int scan_pool(struct op *op, size_t pool, struct scan *ret)
 
 	*ret = (struct scan){ 0 };
 	for (size_t i = 0; i < dynamic->n; i++) {
+		const struct range *range = &dynamic->ranges[dynamic->by_address[i]];
 		const struct look look = {
-			.first = dynamic->ranges[i].first,
-			.last = dynamic->ranges[i].last,
+			.first = range->first,
+			.last = range->last,
 			.is_worth = may_be_dead_or_mislaid,
 			.pool = pool,
 		};
@@ -117,16 +109,15 @@ int scan_pool(struct op *op, size_t pool, struct scan *ret)
 
 static int look_through_modules(struct op *op, struct scan *scan)
 {
-	struct key key = key_foreign(0);
-	struct store_bytes found;
-	struct store_bytes value;
-	int code = store_seek(op->txn, key_bytes(&key), &found, &value);
+	const struct key begin = key_foreign(0);
+	struct entries entries = entries_from(op->txn, &begin, 1);
 
-	while (code == 0 && key_has_prefix(found, &key, 1)) {
+	while (entries_next(&entries)) {
 		struct lease_record record;
 		uint32_t addr;
+		int code;
 
-		if (!key_addr(found, &addr))
+		if (!key_addr(entries.key, &addr))
 			return op_fail(op, POOL_E_DAMAGED);
 		code = record_get_lease(op->txn, addr, &record);
 		if (code < 0)
@@ -135,9 +126,8 @@ static int look_through_modules(struct op *op, struct scan *scan)
 			code = add(op, scan, addr, &record);
 		if (code < 0)
 			return code;
-		code = store_next(op->txn, &found, &value);
 	}
-	return code == 0 || code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+	return entries.code < 0 ? op_fail(op, entries.code) : 0;
 }
 
 int scan_dead(struct op *op, bool modules, struct scan *ret)

@@ -23,8 +23,8 @@ struct scan {
 };
 
 /* Looks through a pool: dead owners, free addresses that no queue of the pool holds, addresses put
- * aside that are usable again. The operation must have a transaction. The scan is the caller's to
- * end, also after an error. */
+ * aside that are usable again. The operation must have a transaction, which is ended. The scan is
+ * the caller's to end, also after an error. */
 int scan_pool(struct op *op, size_t pool, struct scan *ret);
 
 /* Likewise looks for dead owners, among all leases but those whose end a foreign module has to be

@@ -8,6 +8,7 @@
 #define RASIP_PARSE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define DURATION_FOREVER INT64_MAX
@@ -25,11 +26,18 @@ bool parse_duration(const char *text, int64_t *ret_sec);
 /* An unsigned decimal number in [min, max]. */
 bool parse_unsigned(const char *text, uint64_t min, uint64_t max, uint64_t *ret);
 
+/* Decimal, into the end of buf. Returns where it begins; its NUL is buf's last byte. */
+#define NUMBER_TEXT_SIZE 21
+char *format_number(uint64_t number, char buf[static NUMBER_TEXT_SIZE]);
+
 /* Writes the dotted quad into buf (IP4_TEXT_SIZE bytes) and returns buf. */
 char *format_ip4(uint32_t addr, char *buf);
+/* The same, but returns its length. */
+size_t print_ip4(uint32_t addr, char *buf);
 
 /* RFC 3339 in UTC, "2026-11-20T09:00:00Z"; buf of at least 21 bytes; returns buf. */
 #define TIME_TEXT_SIZE 32
+#define TIME_TEXT_LENGTH 20
 char *format_time(int64_t unix_sec, char *buf);
 
 /* The other way, also "@SECONDS"; fractions and offsets other than Z are refused. */

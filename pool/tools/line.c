@@ -1,23 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "line.h"
 
-#include <arpa/inet.h>
-#include <string.h>
-
 #include "parse.h"
 
-static void put(struct line *line, const char *text, size_t n)
-{
-	if (n > sizeof(line->bytes) - line->len)
-		n = sizeof(line->bytes) - line->len;
-	memcpy(line->bytes + line->len, text, n);
-	line->len += n;
-}
-
-static void put_text(struct line *line, const char *text)
-{
-	put(line, text, strlen(text));
-}
+#define PUT(line, literal) line_put(line, literal, sizeof(literal) - 1)
 
 static void put_escaped(struct line *line, unsigned char c)
 {
@@ -26,109 +12,108 @@ static void put_escaped(struct line *line, unsigned char c)
 	const char coded[] = { '\\', 'u', '0', '0', digits[c >> 4], digits[c & 15] };
 
 	if (c == '"' || c == '\\')
-		put(line, quoted, sizeof(quoted));
+		line_put(line, quoted, sizeof(quoted));
 	else
-		put(line, coded, sizeof(coded));
+		line_put(line, coded, sizeof(coded));
+}
+
+/* Quotes a text in which nothing needs to be escaped. */
+static void put_plain(struct line *line, struct cell text)
+{
+	PUT(line, "\"");
+	line_put(line, text.text, text.length);
+	PUT(line, "\",");
 }
 
 /* Quotes a text that is valid UTF-8. */
 static void put_string(struct line *line, const char *text)
 {
-	put(line, "\"", 1);
-	for (;;) {
-		size_t n = 0;
-
-		while ((unsigned char)text[n] >= ' ' && text[n] != '"' && text[n] != '\\')
-			n++;
-		put(line, text, n);
-		text += n;
-		if (*text == '\0')
-			break;
-		put_escaped(line, (unsigned char)*text++);
+	PUT(line, "\"");
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text >= ' ' && *text != '"' && *text != '\\')
+			line_put(line, text, 1);
+		else
+			put_escaped(line, (unsigned char)*text);
 	}
-	put(line, "\"", 1);
+	PUT(line, "\",");
 }
 
-static void put_key(struct line *line, const char *key)
+void line_begin(struct line *line, bool first)
 {
-	if (line->comma)
-		put(line, ",", 1);
-	line->comma = true;
-	put(line, "\"", 1);
-	put_text(line, key);
-	put(line, "\":", 2);
+	if (first)
+		PUT(line, "\n  {");
+	else
+		PUT(line, ",\n  {");
 }
 
-void line_begin(struct line *line)
-{
-	line->len = 0;
-	line->comma = false;
-	put(line, "{", 1);
-}
-
-void line_member(struct line *line, const char *key, const char *text)
+void line_value(struct line *line, const char *text)
 {
 	char safe[TEXT_SIZE + 1024];
+	size_t length;
 
-	put_key(line, key);
 	if (text == NULL)
-		put_text(line, "null");
+		PUT(line, "null,");
+	else if (text_is_plain_json(text, &length))
+		put_plain(line, (struct cell){ text, length });
 	else
 		put_string(line, text_utf8(text, false, safe, sizeof(safe)));
 }
 
-void line_member_or_null(struct line *line, const char *key, const char *text)
+void line_value_number(struct line *line, int64_t number)
 {
-	line_member(line, key, text[0] != '\0' ? text : NULL);
+	struct number_cell digits;
+	struct cell cell;
+
+	if (number <= 0) {
+		PUT(line, "null,");
+		return;
+	}
+	cell = cell_number(&digits, (uint64_t)number);
+	line_put(line, cell.text, cell.length);
+	PUT(line, ",");
 }
 
-void line_number(struct line *line, const char *key, int64_t number)
+void line_value_time(struct line *line, int64_t unix_sec)
 {
-	char buf[24];
-
-	put_key(line, key);
-	put_text(line, number > 0 ? text_number((uint64_t)number, buf) : "null");
-}
-
-void line_time(struct line *line, const char *key, int64_t unix_sec)
-{
-	char buf[TIME_TEXT_SIZE];
-
-	put_key(line, key);
 	if (unix_sec == 0 || unix_sec == INT64_MAX)
-		put_text(line, "null");
+		PUT(line, "null,");
 	else
-		put_string(line, format_time(unix_sec, buf));
+		put_plain(line, cell_time(&line->time, unix_sec));
 }
 
-void line_address(struct line *line, const char *key, uint32_t addr_be)
+void line_value_address(struct line *line, uint32_t addr_be)
 {
 	char buf[IP4_TEXT_SIZE];
 
-	put_key(line, key);
 	if (addr_be == 0)
-		put_text(line, "null");
+		PUT(line, "null,");
 	else
-		put_string(line, format_ip4(ntohl(addr_be), buf));
+		put_plain(line, cell_address(buf, addr_be, false));
+}
+
+static void flush(struct line *line)
+{
+	fwrite_unlocked(line->bytes, 1, line->len, stdout);
+	line->len = 0;
 }
 
 void line_end(struct line *line)
 {
-	put(line, "}", 1);
+	line->bytes[line->len - 1] = '}'; /* in the place of the last member's comma */
+	if (line->len > sizeof(line->bytes) - LINE_SIZE)
+		flush(line);
 }
 
-void line_print(struct line *line, bool first)
+void line_array_begin(struct line *line)
 {
-	fputs_unlocked(first ? "\n  " : ",\n  ", stdout);
-	fwrite_unlocked(line->bytes, 1, line->len, stdout);
+	PUT(line, "[");
 }
 
-void line_array_begin(void)
+void line_array_end(struct line *line, bool empty)
 {
-	putchar('[');
-}
-
-void line_array_end(bool empty)
-{
-	fputs(empty ? "]\n" : "\n]\n", stdout);
+	if (empty)
+		PUT(line, "]\n");
+	else
+		PUT(line, "\n]\n");
+	flush(line);
 }

@@ -1,34 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * line.h - rows of long listings. A lease or an event is a line of its own, written by hand into a
- * buffer: a tree of JSON values and a printf for each would take ten times as long as reading the
- * store.
+ * line.h - rows of long listings in JSON. A lease or an event is a line of its own, written by hand
+ * into a buffer: a tree of JSON values and a printf for each would take ten times as long as reading
+ * the store.
  */
 #ifndef RASIP_LINE_H
 #define RASIP_LINE_H
 
 #include "tool.h"
 
+#define LINE_SIZE 16384 /* more than every string of a record at its longest, escaped */
+
+/* Begins as zeros. */
 struct line {
+	struct time_cell time; /* the last one */
 	size_t len;
-	bool comma;        /* JSON: the next member needs one before it */
-	char bytes[16384]; /* more than every string of a record at its longest, escaped */
+	char bytes[2 * LINE_SIZE]; /* and those before it that are not printed yet */
 };
 
-/* JSON: an object on a line of its own, with its members in the order of the calls. */
-void line_begin(struct line *line);
-void line_member(struct line *line, const char *key, const char *text);         /* NULL: null */
-void line_member_or_null(struct line *line, const char *key, const char *text); /* "": null too */
-void line_number(struct line *line, const char *key, int64_t number);    /* 0 and below: null */
-void line_time(struct line *line, const char *key, int64_t unix_sec);    /* 0, INT64_MAX: null */
-void line_address(struct line *line, const char *key, uint32_t addr_be); /* 0: null */
+/* What does not fit is left out. */
+static inline void line_put(struct line *line, const char *bytes, size_t n)
+{
+	if (n > sizeof(line->bytes) - line->len)
+		return;
+	memcpy(line->bytes + line->len, bytes, n);
+	line->len += n;
+}
+
+void line_value(struct line *line, const char *text);
+void line_value_number(struct line *line, int64_t number);
+void line_value_time(struct line *line, int64_t unix_sec);
+void line_value_address(struct line *line, uint32_t addr_be);
+
+/* An object on a line of its own, with its members in the order of the calls, as the next element of
+ * an array: first says whether it is the first one. */
+void line_begin(struct line *line, bool first);
 void line_end(struct line *line);
 
-/* Prints it as the next element of an array: first says whether it is the first one. */
-void line_print(struct line *line, bool first);
+/* A member's name is a literal, so that it is copied with its quotes, at once, by the size that the
+ * compiler knows. */
+#define LINE_KEY(line, key) line_put(line, "\"" key "\":", sizeof("\"" key "\":") - 1)
+#define line_member(line, key, text) /* NULL: null */ (LINE_KEY(line, key), line_value(line, text))
+#define line_number(line, key, number) /* 0 and below: null */                                     \
+	(LINE_KEY(line, key), line_value_number(line, number))
+#define line_time(line, key, unix_sec) /* 0, INT64_MAX: null */                                    \
+	(LINE_KEY(line, key), line_value_time(line, unix_sec))
+#define line_address(line, key, addr_be) /* 0: null */                                             \
+	(LINE_KEY(line, key), line_value_address(line, addr_be))
 
-/* What goes before the elements and behind them. */
-void line_array_begin(void);
-void line_array_end(bool empty);
+/* NULL for "": no text rather than an empty one. */
+static inline const char *text_or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+/* What goes before the elements and behind them. Until the end, not all may have been printed. */
+void line_array_begin(struct line *line);
+void line_array_end(struct line *line, bool empty);
 
 #endif

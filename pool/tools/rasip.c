@@ -375,6 +375,15 @@ static int finish_output(int status)
 	return status != EXIT_DONE ? status : EXIT_FAILED;
 }
 
+/* A listing is written by as much as a pipe takes at once. */
+static void fill_output_by_pipefuls(void)
+{
+	static char buffer[65536];
+
+	if (!isatty(STDOUT_FILENO))
+		setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+}
+
 int main(int argc, char **argv)
 {
 	struct command_line line = {
@@ -385,6 +394,7 @@ int main(int argc, char **argv)
 	};
 
 	fill_standard_descriptors();
+	fill_output_by_pipefuls();
 	signal(SIGPIPE,
 	       SIG_IGN); /* what was begun is finished, and the status told, all the same */
 	return finish_output(dispatch(&line));

@@ -6,7 +6,9 @@
  */
 #include "tool.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <limits.h>
 #include <string.h>
 
 static bool looks_escaped(const unsigned char *p)
@@ -35,19 +37,30 @@ static bool put(char *buf, size_t size, size_t *len, const unsigned char *bytes,
 	return true;
 }
 
+/* Where a byte is shown as it is. */
+enum { IN_CELL = 1, IN_LINE = 2, IN_JSON = 4 };
+
+static const unsigned char shown_in[UCHAR_MAX + 1] = {
+	[' '] = IN_LINE | IN_JSON,
+	['!'] = IN_CELL | IN_LINE | IN_JSON,
+	['"'] = IN_CELL | IN_LINE,
+	['#' ... '['] = IN_CELL | IN_LINE | IN_JSON,
+	[']' ... '~'] = IN_CELL | IN_LINE | IN_JSON,
+};
+
 /* Most names need nothing done to them: how many bytes from the beginning do not. */
-static size_t plain_length(const char *text, unsigned char least)
+static size_t plain_length(const char *text, unsigned char where)
 {
 	size_t n = 0;
 
-	while ((unsigned char)text[n] >= least && (unsigned char)text[n] < 0x7f && text[n] != '\\')
+	while ((shown_in[(unsigned char)text[n]] & where) != 0)
 		n++;
 	return n;
 }
 
-static bool copy_plain(const char *text, unsigned char least, char *buf, size_t size)
+static bool copy_plain(const char *text, unsigned char where, char *buf, size_t size)
 {
-	size_t n = plain_length(text, least);
+	size_t n = plain_length(text, where);
 
 	if (text[n] != '\0' || n >= size)
 		return false;
@@ -60,7 +73,7 @@ const char *text_plain(const char *text, const char *empty, char *buf, size_t si
 	const unsigned char *p = (const unsigned char *)(*text != '\0' ? text : empty);
 	size_t len = 0;
 
-	if (copy_plain((const char *)p, '!', buf, size))
+	if (copy_plain((const char *)p, IN_CELL, buf, size))
 		return buf;
 	for (; *p != '\0'; p++) {
 		bool raw = *p > ' ' && *p < 0x7f && !looks_escaped(p);
@@ -116,7 +129,7 @@ const char *text_utf8(const char *text, bool oneline, char *buf, size_t size)
 	const unsigned char *p = (const unsigned char *)text;
 	size_t len = 0;
 
-	if (copy_plain(text, ' ', buf, size))
+	if (copy_plain(text, IN_LINE, buf, size))
 		return buf;
 	while (*p != '\0') {
 		size_t n = utf8_length(p);
@@ -136,20 +149,70 @@ const char *text_utf8(const char *text, bool oneline, char *buf, size_t size)
 	return buf;
 }
 
-const char *text_number(uint64_t number, char *buf)
+struct cell cell_plain(struct plain_cell *cell, const char *text, const char *empty)
 {
-	char digits[20];
-	size_t n = 0;
-	char *p = buf;
+	size_t n;
 
-	do {
-		digits[n++] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	while (n > 0)
-		*p++ = digits[--n];
-	*p = '\0';
-	return buf;
+	if (*text == '\0')
+		return cell_of(empty);
+	if (cell->of == text)
+		return cell->cell;
+	n = plain_length(text, IN_CELL);
+	cell->of = text;
+	if (text[n] == '\0')
+		cell->cell = (struct cell){ text, n };
+	else
+		cell->cell = cell_of(text_plain(text, empty, cell->escaped, sizeof(cell->escaped)));
+	return cell->cell;
+}
+
+struct cell cell_sentence(const char *text, char *buf, size_t size)
+{
+	size_t n = plain_length(text, IN_LINE);
+
+	if (text[n] == '\0')
+		return (struct cell){ text, n };
+	return cell_of(text_utf8(text, true, buf, size));
+}
+
+bool text_is_plain_json(const char *text, size_t *ret_length)
+{
+	*ret_length = plain_length(text, IN_JSON);
+	return text[*ret_length] == '\0';
+}
+
+struct cell cell_time(struct time_cell *cell, int64_t unix_sec)
+{
+	if (cell->cell.length == 0 || cell->of_sec != unix_sec) {
+		cell->of_sec = unix_sec;
+		cell->cell = (struct cell){ format_time(unix_sec, cell->text), TIME_TEXT_LENGTH };
+	}
+	return cell->cell;
+}
+
+struct cell cell_number(struct number_cell *cell, uint64_t number)
+{
+	const char *digits = format_number(number, cell->digits);
+
+	return (struct cell){ digits, (size_t)(cell->digits + NUMBER_TEXT_SIZE - 1 - digits) };
+}
+
+static size_t ip4_length(uint32_t addr)
+{
+	size_t length = sizeof("0.0.0.0") - 1;
+
+	for (int shift = 0; shift < 32; shift += 8)
+		length += (size_t)((addr >> shift & 255) > 9) + ((addr >> shift & 255) > 99);
+	return length;
+}
+
+struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be, bool measure)
+{
+	uint32_t addr = ntohl(addr_be);
+
+	if (addr == 0)
+		return cell_of("-");
+	return (struct cell){ buf, measure ? ip4_length(addr) : print_ip4(addr, buf) };
 }
 
 const char *state_name(enum pool_state state)

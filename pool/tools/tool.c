@@ -68,6 +68,14 @@ void *must_alloc(void *ptr, size_t n, size_t size)
 	return ptr;
 }
 
+void *must_grow(void *items, size_t n, size_t *room, size_t size)
+{
+	if (n < *room)
+		return items;
+	*room = 2 * *room + 64;
+	return must_alloc(items, *room, size);
+}
+
 char *must_copy(const char *text)
 {
 	size_t size = strlen(text) + 1;
@@ -165,115 +173,4 @@ int option_time(const struct invocation *invocation, enum option_id id, int64_t 
 			text);
 	*ret_sec = (int64_t)time(NULL) - ago_sec;
 	return 0;
-}
-
-static void keep_text(struct kept_list *list, const char *text)
-{
-	size_t size = strlen(text) + 1;
-
-	if (list->text_room - list->text_len < size) {
-		list->text_room = 2 * list->text_room + size + 4096;
-		list->text = must_alloc(list->text, list->text_room, 1);
-	}
-	memcpy(list->text + list->text_len, text, size);
-	list->text_len += size;
-}
-
-static int keep(void *context, const struct pool_record *record)
-{
-	struct kept_list *list = context;
-
-	/* Used once, and nobody has a claim to it: that is no different from never used. */
-	if (record->state == POOL_STATE_REMEMBERED && record->user[0] == '\0')
-		return 0;
-	if (list->n == list->room) {
-		list->room = 2 * list->room + 64;
-		list->records = must_alloc(list->records, list->room, sizeof(*list->records));
-	}
-	list->records[list->n++] = (struct kept){
-		.addr_be = record->addr_be,
-		.state = record->state,
-		.pid = record->pid,
-		.since_sec = record->since_sec,
-		.expires_sec = record->expires_sec,
-		.seen_ms = record->seen_ms,
-		.id = record->id,
-		.group_be = record->group_be,
-		.text = list->text_len,
-	};
-	keep_text(list, record->pool);
-	keep_text(list, record->user);
-	keep_text(list, record->port);
-	keep_text(list, record->module);
-	keep_text(list, record->server);
-	return 0;
-}
-
-int kept_walk(struct kept_list *list, struct pool *pool, const struct pool_filter *filter,
-	      bool *ret_unused, struct error *why)
-{
-	int code = pool_walk(pool, filter, keep, list, why);
-
-	for (size_t i = 0; filter->dead && i < list->n; i++)
-		list->records[i].asked = list->records[i].dead = true;
-	if (ret_unused != NULL)
-		*ret_unused = code == POOL_E_NOT_FOUND;
-	pool_rest(pool);
-	return code == POOL_E_NOT_FOUND ? 0 : code;
-}
-
-int kept_find_dead(struct kept_list *list, struct pool *pool, struct error *why)
-{
-	struct pool_owner *owners = must_alloc(NULL, list->n, sizeof(*owners));
-	size_t n = 0;
-	int code = 0;
-
-	for (size_t i = 0; i < list->n; i++) {
-		const struct kept *kept = &list->records[i];
-
-		if (kept->state == POOL_STATE_ACTIVE)
-			owners[n++] =
-				(struct pool_owner){ .addr_be = kept->addr_be, .id = kept->id };
-	}
-	if (n > 0)
-		code = pool_find_dead(pool, owners, n, why);
-	n = 0;
-	for (size_t i = 0; code == 0 && i < list->n; i++) {
-		struct kept *kept = &list->records[i];
-
-		kept->asked = kept->state == POOL_STATE_ACTIVE;
-		kept->dead = kept->asked && owners[n++].dead;
-	}
-	pool_rest(pool);
-	free(owners);
-	return code;
-}
-
-struct pool_record kept_record(const struct kept_list *list, size_t i)
-{
-	const struct kept *kept = &list->records[i];
-	struct pool_record record = {
-		.addr_be = kept->addr_be,
-		.state = kept->state,
-		.since_sec = kept->since_sec,
-		.expires_sec = kept->expires_sec,
-		.pid = kept->pid,
-		.seen_ms = kept->seen_ms,
-		.id = kept->id,
-		.group_be = kept->group_be,
-	};
-
-	record.pool = list->text + kept->text;
-	record.user = record.pool + strlen(record.pool) + 1;
-	record.port = record.user + strlen(record.user) + 1;
-	record.module = record.port + strlen(record.port) + 1;
-	record.server = record.module + strlen(record.module) + 1;
-	return record;
-}
-
-void kept_done(struct kept_list *list)
-{
-	free(list->records);
-	free(list->text);
-	*list = (struct kept_list){ 0 };
 }

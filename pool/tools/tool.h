@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include <jansson.h>
 
@@ -90,6 +91,10 @@ void out_of_memory(void) __attribute__((noreturn));
 void *must_alloc(void *ptr, size_t n, size_t size) __attribute__((warn_unused_result));
 char *must_copy(const char *text) __attribute__((warn_unused_result));
 
+/* `items` with room for one more than n; *room says for how many there is. */
+void *must_grow(void *items, size_t n, size_t *room, size_t size)
+	__attribute__((warn_unused_result));
+
 /* ---- configuration and pool ----------------------------------------------------------------- */
 
 struct view {
@@ -134,27 +139,36 @@ bool module_check(const struct config_module *module, struct error *ret_problem,
  */
 bool is_holder(pid_t pid, const char *runtime_dir, uint32_t addr, int64_t seen_ms);
 
-/* ---- records kept: a walk holds a snapshot of the store, so nothing is printed during one --- */
+/* ---- kept: a walk holds a snapshot of the store, so nothing is printed during one ------------ */
 
+/* Copies of texts, one behind the other, each known by where it begins; "" by 0. A listing is kept as
+ * small as it goes: fresh memory takes longer than what is written into it. */
+struct texts {
+	char *bytes;
+	size_t len, room;
+};
+
+static inline const char *text_at(const struct texts *texts, uint32_t at)
+{
+	return at != 0 ? texts->bytes + at : "";
+}
+
+/* A lease, as far as it is listed. */
 struct kept {
-	uint32_t addr_be;
-	enum pool_state state;
-	pid_t pid;
-	int64_t since_sec;
-	int64_t expires_sec;
-	int64_t seen_ms;
 	uint64_t id;
-	uint32_t group_be;
-	bool asked; /* whether its owner is dead */
-	bool dead;
-	size_t text; /* where its five strings start in the list's text, one behind the other */
+	int64_t since_sec, expires_sec;
+	uint32_t addr_be, group_be;
+	uint32_t pool, user, port, server; /* texts */
+	pid_t pid;
+	enum pool_state state : 8;
+	bool asked : 1; /* whether its owner is dead */
+	bool dead : 1;
 };
 
 struct kept_list {
 	struct kept *records;
 	size_t n, room;
-	char *text;
-	size_t text_len, text_room;
+	struct texts texts;
 };
 
 /* As pool_walk, with a filter, into a list; no store yet is an empty list, and *ret_unused, if not NULL, true. */
@@ -162,25 +176,22 @@ int kept_walk(struct kept_list *list, struct pool *pool, const struct pool_filte
 	      bool *ret_unused, struct error *why);
 /* Asks for the owners of the active ones. Returns a pool_code. */
 int kept_find_dead(struct kept_list *list, struct pool *pool, struct error *why);
-struct pool_record kept_record(const struct kept_list *list, size_t i);
 void kept_done(struct kept_list *list);
 
-/* ---- events kept, for the same reason ------------------------------------------------------- */
+struct kept_past {
+	int64_t time_sec, granted_sec;
+	uint32_t addr_be;
+	uint32_t pool, user, port, module, text; /* texts */
+	pid_t pid;
+	enum pool_event_kind kind : 8;
+	enum pool_how how : 8;
+};
 
 struct past_list {
-	struct kept_past {
-		enum pool_event_kind kind;
-		enum pool_how how;
-		int64_t time_sec;
-		int64_t granted_sec;
-		uint32_t addr_be;
-		pid_t pid;
-		size_t text; /* where its five strings start, one behind the other */
-	} * events;
+	struct kept_past *events;
 	size_t n, room;
-	char *text;
-	size_t text_len, text_room;
-	int64_t oldest_sec; /* of all that there are, kept or not; 0: none */
+	struct texts texts;
+	int64_t oldest_sec; /* of all that were looked at, kept or not; 0: none */
 };
 
 struct past_filter {
@@ -192,8 +203,12 @@ struct past_filter {
 /* As pool_history, into a list; no history yet is an empty list. */
 int past_read(struct past_list *list, struct pool *pool, const struct past_filter *filter,
 	      struct error *why);
+/* The newest n events, and maybe others before them. */
+int past_read_newest(struct past_list *list, struct pool *pool, size_t n, struct error *why);
 struct pool_past past_event(const struct past_list *list, size_t i);
 void past_done(struct past_list *list);
+
+/* ---- events --------------------------------------------------------------------------------- */
 
 /* The event in one word, the same as in the log: "grant". */
 const char *event_name(enum pool_event_kind kind);
@@ -232,14 +247,11 @@ const char *text_plain(const char *text, const char *empty, char *buf, size_t si
  */
 const char *text_utf8(const char *text, bool oneline, char *buf, size_t size);
 
+/* Whether a string of JSON has the text as it is, and how long it is then. */
+bool text_is_plain_json(const char *text, size_t *ret_length);
+
 const char *state_name(enum pool_state state);
 const char *how_sentence(enum pool_how how); /* "the address this user had" */
-
-/* Decimal; buf of at least 21 bytes. Returns buf. */
-const char *text_number(uint64_t number, char *buf);
-
-/* As wide as any time: for tables that are only being measured. */
-#define TIME_SHAPE "0000-00-00T00:00:00Z"
 
 /* "1 lease", "2 leases": plural_s(n) is "" or "s". */
 const char *plural_s(uint64_t n);
@@ -248,28 +260,78 @@ const char *plural_s(uint64_t n);
 
 #define TABLE_COLUMNS 12
 
+/* A text, and how long it is: in a listing of hundreds of thousands of rows, counting is felt. */
+struct cell {
+	const char *text;
+	size_t length;
+};
+
+static inline struct cell cell_of(const char *text)
+{
+	return (struct cell){ text, strlen(text) };
+}
+
+/* What a column's cell was made of last, for the next row most often has the same. Begins as zeros. */
+struct plain_cell {
+	const char *of; /* has not changed since, for as long as rows are made */
+	struct cell cell;
+	char escaped[TEXT_SIZE];
+};
+
+struct time_cell {
+	int64_t of_sec;
+	struct cell cell;
+	char text[TIME_TEXT_SIZE];
+};
+
+struct number_cell {
+	char digits[NUMBER_TEXT_SIZE];
+};
+
+/* As text_plain. */
+struct cell cell_plain(struct plain_cell *cell, const char *text, const char *empty);
+struct cell cell_time(struct time_cell *cell, int64_t unix_sec);
+struct cell cell_number(struct number_cell *cell, uint64_t number);
+/* "-" for 0. measure: only its length is wanted. */
+struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be, bool measure);
+/* As text_utf8 on one line, in buf only where something has to be changed. */
+struct cell cell_sentence(const char *text, char *buf, size_t size);
+
 struct table {
 	const char *title[TABLE_COLUMNS]; /* up to the first NULL */
 	bool right[TABLE_COLUMNS];        /* aligned to the right */
 	bool hidden[TABLE_COLUMNS];
-	int width[TABLE_COLUMNS];
+	size_t width[TABLE_COLUMNS];
 };
 
-void table_measure(struct table *table, const char *const *cells); /* call it for titles too */
-int table_width(const struct table *table);
-void table_row(const struct table *table, FILE *out, const char *const *cells);
+void table_measure_titles(struct table *table);
+void table_measure(struct table *table, const struct cell *cells);
+size_t table_width(const struct table *table);
+void table_titles(const struct table *table, FILE *out);
+void table_row(const struct table *table, FILE *out, const struct cell *cells);
 
+/*
+ * All of a table, on standard output: the titles and n rows, the i-th of which `row` makes; twice,
+ * once to be measured and once to be printed, so that a listing of any length needs no memory of its
+ * own. measure: the row will not be printed, so the last column, which nothing stands behind, may be
+ * left out.
+ */
+void table_print(struct table *table, size_t n,
+		 const struct cell *(*row)(void *context, size_t i, bool measure), void *context);
+
+/* Begins as zeros. */
 struct past_text {
-	char time[TIME_TEXT_SIZE], address[IP4_TEXT_SIZE];
-	char pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE], raw[512], detail[4 * 512];
-	const char *cells[TABLE_COLUMNS];
+	struct time_cell time;
+	char address[IP4_TEXT_SIZE];
+	struct plain_cell pool, user, port;
+	char raw[512], detail[4 * 512];
+	struct cell cells[TABLE_COLUMNS];
 };
 
 #define PAST_TITLES "TIME", "EVENT", "ADDRESS", "POOL", "USER", "PORT", "DETAIL"
 
-/* An event's row under PAST_TITLES. measure: the row will not be printed, so times need not be right,
- * and the last column, which nothing stands behind, is left out. */
-const char *const *past_cells(const struct pool_past *past, bool measure, struct past_text *text);
+/* An event's row under PAST_TITLES. measure: as in table_print. */
+const struct cell *past_cells(const struct pool_past *past, bool measure, struct past_text *text);
 
 /* ---- terminal ------------------------------------------------------------------------------- */
 

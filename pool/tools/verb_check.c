@@ -20,34 +20,35 @@ struct consequences {
 	uint64_t *pools;  /* active leases by pool of this configuration */
 };
 
-static void weigh(const struct config *config, const struct pool_record *record,
-		  struct consequences *ret)
-{
-	size_t pool = config_pool_of(config, ntohl(record->addr_be));
+struct weighing {
+	const struct config *config;
+	struct consequences *live;
+};
 
-	ret->active++;
+static int weigh(void *context, const struct pool_record *record)
+{
+	const struct weighing *weighing = context;
+	size_t pool = config_pool_of(weighing->config, ntohl(record->addr_be));
+
+	weighing->live->active++;
 	if (pool != CONFIG_NO_POOL)
-		ret->pools[pool]++;
+		weighing->live->pools[pool]++;
 	else if (record->pool[0] != '\0')
-		ret->outside++;
+		weighing->live->outside++;
+	return 0;
 }
 
 static void look_at_leases(const struct view *view, struct consequences *ret)
 {
-	struct pool_filter filter = { 0 };
-	struct kept_list list = { 0 };
-	bool unused;
+	struct weighing weighing = { view->config, ret };
 
 	ret->pools = must_alloc(NULL, view->config->n_pools, sizeof(*ret->pools));
 	memset(ret->pools, 0, view->config->n_pools * sizeof(*ret->pools));
-	ret->code = kept_walk(&list, view->pool, &filter, &unused, &ret->why);
-	ret->known = ret->code == 0 && !unused;
-	for (size_t i = 0; ret->known && i < list.n; i++) {
-		struct pool_record record = kept_record(&list, i);
-
-		weigh(view->config, &record, ret);
-	}
-	kept_done(&list);
+	ret->code = pool_walk(view->pool, NULL, weigh, &weighing, &ret->why);
+	ret->known = ret->code == 0;
+	if (ret->code == POOL_E_NOT_FOUND)
+		ret->code = 0;
+	pool_rest(view->pool);
 }
 
 /* ---- for people ----------------------------------------------------------------------------- */
@@ -60,6 +61,36 @@ static const char *hold_text(int64_t hold_sec, char *buf, size_t size)
 	return buf;
 }
 
+/* Begins as zeros, but for the configuration. */
+struct pool_text {
+	const struct config *config;
+	char hold[32];
+	struct number_cell size, reserved;
+	struct cell cells[TABLE_COLUMNS];
+};
+
+static const struct cell *pool_cells(void *context, size_t i, bool measure)
+{
+	struct pool_text *text = context;
+	const struct config *config = text->config;
+	const struct config_pool *pool = &config->pools[i];
+	size_t n = 0;
+
+	(void)measure;
+	text->cells[n++] = cell_of(pool->name);
+	text->cells[n++] = cell_of(config_backend_name(pool->backend));
+	text->cells[n++] = cell_of(config_mode_name(pool->mode));
+	text->cells[n++] = cell_number(&text->size, pool->givable.count);
+	text->cells[n++] = cell_number(&text->reserved, pool->givable.count - pool->dynamic.count);
+	text->cells[n++] =
+		cell_of(config_asks_servers(pool) ? "server" : config_order_name(pool->order));
+	text->cells[n++] = cell_of(pool->sticky ? "yes" : "no");
+	text->cells[n++] = cell_of(hold_text(pool->hold_sec, text->hold, sizeof(text->hold)));
+	text->cells[n++] =
+		cell_of(pool->next == CONFIG_NO_POOL ? "-" : config->pools[pool->next].name);
+	return text->cells;
+}
+
 static void print_pools(const struct config *config)
 {
 	struct table table = {
@@ -67,38 +98,9 @@ static void print_pools(const struct config *config)
 			   "NEXT" },
 		.right = { [3] = true, [4] = true },
 	};
+	struct pool_text text = { .config = config };
 
-	for (int pass = 0; pass < 2; pass++) {
-		if (pass == 0)
-			table_measure(&table, table.title);
-		else
-			table_row(&table, stdout, table.title);
-		for (size_t i = 0; i < config->n_pools; i++) {
-			const struct config_pool *pool = &config->pools[i];
-			char size[24], reserved[24], hold[32];
-			const char *cells[TABLE_COLUMNS] = {
-				pool->name,
-				config_backend_name(pool->backend),
-				config_mode_name(pool->mode),
-				size,
-				reserved,
-				config_asks_servers(pool) ? "server"
-							  : config_order_name(pool->order),
-				pool->sticky ? "yes" : "no",
-				hold_text(pool->hold_sec, hold, sizeof(hold)),
-				pool->next == CONFIG_NO_POOL ? "-" : config->pools[pool->next].name,
-			};
-
-			snprintf(size, sizeof(size), "%llu",
-				 (unsigned long long)pool->givable.count);
-			snprintf(reserved, sizeof(reserved), "%llu",
-				 (unsigned long long)(pool->givable.count - pool->dynamic.count));
-			if (pass == 0)
-				table_measure(&table, cells);
-			else
-				table_row(&table, stdout, cells);
-		}
-	}
+	table_print(&table, config->n_pools, pool_cells, &text);
 }
 
 /* Where pools with backend "madcap" lease their addresses. */

@@ -6,54 +6,53 @@
 #include "line.h"
 #include "parse.h"
 
+struct event_rows {
+	const struct past_list *list;
+	struct past_text text;
+};
+
+static const struct cell *event_cells(void *context, size_t i, bool measure)
+{
+	struct event_rows *rows = context;
+	const struct pool_past past = past_event(rows->list, i);
+
+	return past_cells(&past, measure, &rows->text);
+}
+
 static void print_table(const struct past_list *list)
 {
-	struct table table = {
-		.title = { PAST_TITLES },
-	};
-	struct past_text text;
+	struct table table = { .title = { PAST_TITLES } };
+	struct event_rows rows = { .list = list };
 
-	table_measure(&table, table.title);
-	for (size_t i = 0; i < list->n; i++) {
-		struct pool_past past = past_event(list, i);
-
-		table_measure(&table, past_cells(&past, true, &text));
-	}
-	table_row(&table, stdout, table.title);
-	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
-		struct pool_past past = past_event(list, i);
-
-		table_row(&table, stdout, past_cells(&past, false, &text));
-	}
+	table_print(&table, list->n, event_cells, &rows);
 }
 
 static void print_json(const struct past_list *list)
 {
 	char buf[512];
-	struct line line;
+	struct line line = { 0 };
 
-	line_array_begin();
+	line_array_begin(&line);
 	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
-		struct pool_past past = past_event(list, i);
+		const struct pool_past past = past_event(list, i);
 		bool user = event_has_user(past.kind);
 
-		line_begin(&line);
+		line_begin(&line, i == 0);
 		line_time(&line, "time", past.time_sec);
 		line_member(&line, "event", event_name(past.kind));
 		line_address(&line, "address", past.addr_be);
-		line_member_or_null(&line, "pool", past.pool);
+		line_member(&line, "pool", text_or_null(past.pool));
 		line_member(&line, "user", user ? past.user : NULL);
-		line_member_or_null(&line, "port", past.port);
+		line_member(&line, "port", text_or_null(past.port));
 		line_number(&line, "pid", past.pid);
 		line_time(&line, "granted", past.granted_sec);
 		line_member(&line, "how",
 			    past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
-		line_member_or_null(&line, "module", past.module);
+		line_member(&line, "module", text_or_null(past.module));
 		line_member(&line, "detail", event_detail(&past, buf, sizeof(buf)));
 		line_end(&line);
-		line_print(&line, i == 0);
 	}
-	line_array_end(list->n == 0);
+	line_array_end(&line, list->n == 0);
 }
 
 static int list_events(struct pool *pool, const struct past_filter *filter, bool json)

@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool.h"
 
-#include <arpa/inet.h>
-
 #include "line.h"
 #include "parse.h"
 
 /* The kernel is asked for one lease at a time: for so many it is not felt. */
 #define OWNERS_MAX 10000
 
+/* Begins as zeros, but for the list. */
 struct lease_text {
-	char address[IP4_TEXT_SIZE], pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
-	char since[TIME_TEXT_SIZE], expires[TIME_TEXT_SIZE], pid[24], group[IP4_TEXT_SIZE];
-	const char *cells[TABLE_COLUMNS];
+	const struct kept_list *list;
+	char address[IP4_TEXT_SIZE], group[IP4_TEXT_SIZE];
+	struct plain_cell pool, user, port;
+	struct time_cell since, expires;
+	struct number_cell pid;
+	struct cell cells[TABLE_COLUMNS];
 };
 
-static const char *time_text(int64_t unix_sec, bool measure, char *buf)
+static struct cell time_of(struct time_cell *cell, int64_t unix_sec)
 {
 	if (unix_sec == INT64_MAX)
-		return "never";
-	if (unix_sec == 0)
-		return "-";
-	return measure ? TIME_SHAPE : format_time(unix_sec, buf);
+		return cell_of("never");
+	return unix_sec == 0 ? cell_of("-") : cell_time(cell, unix_sec);
 }
 
 /* What the kernel says where the registry says active. NULL: it has not been asked. */
@@ -32,26 +32,45 @@ static const char *owner_name(const struct kept *kept)
 	return kept->dead ? "dead" : "alive";
 }
 
-static const char *const *lease_cells(const struct kept_list *list, size_t i, bool measure,
-				      struct lease_text *text)
+static struct cell state_cell(enum pool_state state)
 {
-	const struct pool_record kept = kept_record(list, i);
-	const struct pool_record *record = &kept;
-	const char *owner = owner_name(&list->records[i]);
+	switch (state) {
+	case POOL_STATE_ACTIVE:
+		return cell_of("active");
+	case POOL_STATE_HELD:
+		return cell_of("held");
+	case POOL_STATE_REMEMBERED:
+	default:
+		return cell_of("remembered");
+	}
+}
+
+static struct cell owner_cell(const struct kept *kept)
+{
+	if (!kept->asked)
+		return kept->state == POOL_STATE_ACTIVE ? cell_of("?") : cell_of("-");
+	return kept->dead ? cell_of("dead") : cell_of("alive");
+}
+
+static const struct cell *lease_cells(void *context, size_t i, bool measure)
+{
+	struct lease_text *text = context;
+	const struct texts *texts = &text->list->texts;
+	const struct kept *kept = &text->list->records[i];
 	size_t n = 0;
 
-	text->cells[n++] = format_ip4(ntohl(record->addr_be), text->address);
-	text->cells[n++] = text_plain(record->pool, "-", text->pool, sizeof(text->pool));
-	text->cells[n++] = text_plain(record->user, "\"\"", text->user, sizeof(text->user));
-	text->cells[n++] = text_plain(record->port, "-", text->port, sizeof(text->port));
-	text->cells[n++] = state_name(record->state);
-	text->cells[n++] = time_text(record->since_sec, measure, text->since);
-	text->cells[n++] = time_text(record->expires_sec, measure, text->expires);
-	text->cells[n++] = record->pid > 0 ? text_number((uint64_t)record->pid, text->pid) : "-";
-	text->cells[n++] = owner != NULL ? owner : record->state == POOL_STATE_ACTIVE ? "?" : "-";
+	text->cells[n++] = cell_address(text->address, kept->addr_be, measure);
+	text->cells[n++] = cell_plain(&text->pool, text_at(texts, kept->pool), "-");
+	text->cells[n++] = cell_plain(&text->user, text_at(texts, kept->user), "\"\"");
+	text->cells[n++] = cell_plain(&text->port, text_at(texts, kept->port), "-");
+	text->cells[n++] = state_cell(kept->state);
+	text->cells[n++] = time_of(&text->since, kept->since_sec);
+	text->cells[n++] = time_of(&text->expires, kept->expires_sec);
 	text->cells[n++] =
-		record->group_be != 0 ? format_ip4(ntohl(record->group_be), text->group) : "-";
-	text->cells[n++] = record->server[0] != '\0' ? record->server : "-";
+		kept->pid > 0 ? cell_number(&text->pid, (uint64_t)kept->pid) : cell_of("-");
+	text->cells[n++] = owner_cell(kept);
+	text->cells[n++] = cell_address(text->group, kept->group_be, measure);
+	text->cells[n++] = kept->server != 0 ? cell_of(text_at(texts, kept->server)) : cell_of("-");
 	return text->cells;
 }
 
@@ -71,57 +90,45 @@ static void print_table(const struct kept_list *list)
 			   "OWNER", "GROUP", "SERVER" },
 		.right = { [7] = true },
 	};
-	struct lease_text text;
+	struct lease_text text = { .list = list };
 
 	if (!has_groups(list))
 		table.title[9] = NULL;
-	table_measure(&table, table.title);
-	for (size_t i = 0; i < list->n; i++)
-		table_measure(&table, lease_cells(list, i, true, &text));
-	table_row(&table, stdout, table.title);
-	for (size_t i = 0; i < list->n && !ferror(stdout); i++)
-		table_row(&table, stdout, lease_cells(list, i, false, &text));
+	table_print(&table, list->n, lease_cells, &text);
 }
 
-static void put_lease(struct line *line, const struct pool_record *record, const char *owner)
+static void put_lease(struct line *line, const struct kept_list *list, size_t i)
 {
-	bool active = record->state == POOL_STATE_ACTIVE;
+	const struct texts *texts = &list->texts;
+	const struct kept *kept = &list->records[i];
+	bool active = kept->state == POOL_STATE_ACTIVE;
 
-	line_begin(line);
-	line_address(line, "address", record->addr_be);
-	line_member_or_null(line, "pool", record->pool);
+	line_begin(line, i == 0);
+	line_address(line, "address", kept->addr_be);
+	line_member(line, "pool", text_or_null(text_at(texts, kept->pool)));
 	/* An active lease without a user name is nobody's, and "" is nobody's name. */
-	if (active)
-		line_member(line, "user", record->user);
-	else
-		line_member_or_null(line, "user", record->user);
-	line_member_or_null(line, "port", record->port);
-	line_member(line, "state", state_name(record->state));
-	line_time(line, "since", record->since_sec);
-	line_time(line, "expires", record->expires_sec);
-	line_number(line, "pid", active ? record->pid : 0);
+	line_member(line, "user",
+		    active ? text_at(texts, kept->user) : text_or_null(text_at(texts, kept->user)));
+	line_member(line, "port", text_or_null(text_at(texts, kept->port)));
+	line_member(line, "state", state_name(kept->state));
+	line_time(line, "since", kept->since_sec);
+	line_time(line, "expires", kept->expires_sec);
+	line_number(line, "pid", active ? kept->pid : 0);
 	/* Only a MADCAP pool's lease has these. */
-	line_member(line, "server", record->server[0] != '\0' ? record->server : NULL);
-	if (record->group_be != 0)
-		line_address(line, "group", record->group_be);
-	else
-		line_member(line, "group", NULL);
-	line_member(line, "owner", owner);
+	line_member(line, "server", text_or_null(text_at(texts, kept->server)));
+	line_address(line, "group", kept->group_be);
+	line_member(line, "owner", owner_name(kept));
 	line_end(line);
 }
 
 static void print_json(const struct kept_list *list)
 {
-	struct line line;
+	struct line line = { 0 };
 
-	line_array_begin();
-	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
-		struct pool_record record = kept_record(list, i);
-
-		put_lease(&line, &record, owner_name(&list->records[i]));
-		line_print(&line, i == 0);
-	}
-	line_array_end(list->n == 0);
+	line_array_begin(&line);
+	for (size_t i = 0; i < list->n && !ferror(stdout); i++)
+		put_lease(&line, list, i);
+	line_array_end(&line, list->n == 0);
 }
 
 /* A name that no pool has and no lease remembers is a slip, not an empty pool. */

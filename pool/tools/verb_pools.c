@@ -9,13 +9,15 @@
 #define BAR_COLUMN 4
 #define BAR_SIZE (BAR_MOST + 16) /* with two colour sequences */
 
+/* Begins as zeros. */
 struct pool_text {
-	char name[TEXT_SIZE], usage[48], percent[16];
-	char held[24], free[24], reserved[24];
-	const char *cells[TABLE_COLUMNS];
+	struct plain_cell name;
+	char usage[48], percent[16];
+	struct number_cell held, free, reserved;
+	struct cell cells[TABLE_COLUMNS];
 };
 
-static const char *const *pool_cells(const struct pool_stats *stats, const char *bar,
+static const struct cell *pool_cells(const struct pool_stats *stats, const char *bar,
 				     struct pool_text *text)
 {
 	size_t n = 0;
@@ -23,18 +25,14 @@ static const char *const *pool_cells(const struct pool_stats *stats, const char 
 	snprintf(text->usage, sizeof(text->usage), "%llu/%llu", (unsigned long long)stats->active,
 		 (unsigned long long)stats->size);
 	snprintf(text->percent, sizeof(text->percent), "%.1f%%", stats->utilisation);
-	snprintf(text->held, sizeof(text->held), "%llu", (unsigned long long)stats->held);
-	snprintf(text->free, sizeof(text->free), "%llu", (unsigned long long)stats->free);
-	snprintf(text->reserved, sizeof(text->reserved), "%llu",
-		 (unsigned long long)stats->reserved);
-	text->cells[n++] = text_plain(stats->config->name, "-", text->name, sizeof(text->name));
-	text->cells[n++] = config_mode_name(stats->config->mode);
-	text->cells[n++] = text->usage;
-	text->cells[n++] = text->percent;
-	text->cells[n++] = bar;
-	text->cells[n++] = text->held;
-	text->cells[n++] = text->free;
-	text->cells[n++] = text->reserved;
+	text->cells[n++] = cell_plain(&text->name, stats->config->name, "-");
+	text->cells[n++] = cell_of(config_mode_name(stats->config->mode));
+	text->cells[n++] = cell_of(text->usage);
+	text->cells[n++] = cell_of(text->percent);
+	text->cells[n++] = cell_of(bar);
+	text->cells[n++] = cell_number(&text->held, stats->held);
+	text->cells[n++] = cell_number(&text->free, stats->free);
+	text->cells[n++] = cell_number(&text->reserved, stats->reserved);
 	return text->cells;
 }
 
@@ -93,20 +91,23 @@ void pools_print(FILE *out, const struct pool_stats *stats, size_t n, int column
 		.title = { "POOL", "MODE", "ACTIVE/SIZE", "%", "", "HELD", "FREE", "RESERVED" },
 		.right = { [2] = true, [3] = true, [5] = true, [6] = true, [7] = true },
 	};
-	struct pool_text text;
+	struct pool_text text = { 0 };
 	char bar[BAR_SIZE] = "";
 	int room;
 
-	table_measure(&table, table.title);
+	table_measure_titles(&table);
 	for (size_t i = 0; i < n; i++)
 		table_measure(&table, pool_cells(&stats[i], bar, &text));
-	room = columns - table_width(&table);
-	table.width[BAR_COLUMN] = room < BAR_MOST ? room : BAR_MOST;
+	room = columns - (int)table_width(&table);
+	if (room > BAR_MOST)
+		room = BAR_MOST;
 	table.hidden[BAR_COLUMN] = room < BAR_LEAST;
-	table_row(&table, out, table.title);
+	if (room >= BAR_LEAST)
+		table.width[BAR_COLUMN] = (size_t)room;
+	table_titles(&table, out);
 	for (size_t i = 0; i < n && !ferror(out); i++) {
 		if (room >= BAR_LEAST)
-			draw_bar(&stats[i], table.width[BAR_COLUMN], colours, bar);
+			draw_bar(&stats[i], room, colours, bar);
 		table_row(&table, out, pool_cells(&stats[i], bar, &text));
 	}
 }

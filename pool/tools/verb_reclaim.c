@@ -22,10 +22,8 @@ static void note(void *context, const struct pool_event *event)
 
 	if (event->kind != POOL_EVENT_RECLAIM)
 		return;
-	if (harvest->n == harvest->room) {
-		harvest->room = 2 * harvest->room + 16;
-		harvest->taken = must_alloc(harvest->taken, harvest->room, sizeof(*harvest->taken));
-	}
+	harvest->taken =
+		must_grow(harvest->taken, harvest->n, &harvest->room, sizeof(*harvest->taken));
 	harvest->taken[harvest->n++] = (struct taken){
 		.addr_be = event->addr_be,
 		.pid = event->pid,

@@ -29,6 +29,7 @@ struct target {
 	uint32_t addr_be;
 	int64_t timeout_sec;
 	/* The lease as it was found. */
+	bool known;
 	enum pool_state state;
 	uint64_t id;
 	pid_t pid;
@@ -201,32 +202,30 @@ static int release_active(const struct target *target, struct outcome *outcome)
 	return status;
 }
 
-/* What is known of the address. The active lease counts more than what is remembered. */
+static int see_target(void *context, const struct pool_record *record)
+{
+	struct target *target = context;
+
+	target->known = true;
+	target->state = record->state;
+	target->id = record->id;
+	target->pid = record->pid;
+	target->seen_ms = record->seen_ms;
+	text_plain(record->user, "\"\"", target->user, sizeof(target->user));
+	text_plain(record->module, "", target->module, sizeof(target->module));
+	return 0;
+}
+
 static int find_target(struct target *target)
 {
-	struct pool_filter filter = { .addr_be = target->addr_be, .all = true };
-	struct kept_list list = { 0 };
+	const struct pool_filter filter = { .addr_be = target->addr_be, .all = true };
 	struct error why = { "" };
-	int status = 0;
+	int code = pool_walk(target->pool, &filter, see_target, target, &why);
 
-	if (kept_walk(&list, target->pool, &filter, NULL, &why) < 0)
-		status = complain("%s", why.text);
-	else if (list.n == 0)
-		status = complain("no lease for %s", target->address);
-	for (size_t i = 0; status == 0 && i < list.n; i++) {
-		struct pool_record record = kept_record(&list, i);
-
-		if (i > 0 && record.state != POOL_STATE_ACTIVE)
-			continue;
-		target->state = record.state;
-		target->id = record.id;
-		target->pid = record.pid;
-		target->seen_ms = record.seen_ms;
-		text_plain(record.user, "\"\"", target->user, sizeof(target->user));
-		text_plain(record.module, "", target->module, sizeof(target->module));
-	}
-	kept_done(&list);
-	return status;
+	pool_rest(target->pool);
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return complain("%s", why.text);
+	return target->known ? 0 : complain("no lease for %s", target->address);
 }
 
 static void print_outcome(const struct invocation *invocation, const struct target *target,

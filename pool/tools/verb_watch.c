@@ -12,145 +12,103 @@
 #define INTERVAL_DEFAULT_SEC 1
 #define INTERVAL_MAX_SEC 3600
 
-/* An event as far as it is shown. */
-struct event {
-	struct pool_past past; /* with pointers to the following */
-	char pool[CONFIG_POOL_NAME_MAX + 1], user[POOL_USER_MAX + 1], port[POOL_PORT_MAX + 1];
-	char module[POOL_MODULE_MAX + 1], text[256];
+#define NEWS_MAX 1000 /* more than a screen has rows */
+
+/* What there is to be shown, and the remainder of what was read with it. */
+struct look {
+	struct view view;
+	struct pool_stats *stats;
+	struct past_list news;
 };
 
-/* The newest events: a ring that the history, which comes oldest first, goes through. */
-struct news {
-	struct event *events;
-	size_t n, room; /* n: how many there have been */
-};
-
-static const char *copy(const char *text, char *buf, size_t size)
+static void look_done(struct look *look)
 {
-	size_t n = strnlen(text, size - 1);
-
-	memcpy(buf, text, n);
-	buf[n] = '\0';
-	return buf;
+	free(look->stats);
+	past_done(&look->news);
+	view_close(&look->view);
+	*look = (struct look){ 0 };
 }
 
-static int note(void *context, const struct pool_past *past)
+static int look_at_all(struct look *look, struct error *why)
 {
-	struct news *news = context;
-	struct event *event = &news->events[news->n++ % news->room];
+	int code = stats_read(&look->view, &look->stats, why);
 
-	event->past = *past;
-	event->past.pool = copy(past->pool, event->pool, sizeof(event->pool));
-	event->past.user = copy(past->user, event->user, sizeof(event->user));
-	event->past.port = copy(past->port, event->port, sizeof(event->port));
-	event->past.module = copy(past->module, event->module, sizeof(event->module));
-	event->past.text = copy(past->text, event->text, sizeof(event->text));
-	return 0;
+	return code < 0 ? code : past_read_newest(&look->news, look->view.pool, NEWS_MAX, why);
 }
 
-/* The i-th newest one. */
-static const struct pool_past *newest(const struct news *news, size_t i)
+static const struct cell *news_cells(const struct past_list *news, size_t i, bool measure,
+				     struct past_text *text)
 {
-	return &news->events[(news->n - 1 - i) % news->room].past;
+	const struct pool_past past = past_event(news, i);
+
+	return past_cells(&past, measure, text);
 }
 
-static void print_news(FILE *out, const struct news *news)
+/* The newest ones first. */
+static void print_news(FILE *out, const struct past_list *news, size_t room)
 {
 	/* Wide enough for most, so that columns do not move about. */
 	struct table table = { .title = { PAST_TITLES }, .width = { [1] = 8, [2] = 15 } };
-	size_t n = news->n < news->room ? news->n : news->room;
-	struct past_text text;
+	size_t oldest = news->n > room ? news->n - room : 0;
+	struct past_text text = { 0 };
 
 	fprintf(out, "\nNEWEST EVENTS\n");
-	for (size_t i = 0; i < n; i++)
-		table_measure(&table, past_cells(newest(news, i), true, &text));
-	for (size_t i = 0; i < n; i++)
-		table_row(&table, out, past_cells(newest(news, i), false, &text));
-	if (n == 0)
+	for (size_t i = news->n; i > oldest; i--)
+		table_measure(&table, news_cells(news, i - 1, true, &text));
+	for (size_t i = news->n; i > oldest; i--)
+		table_row(&table, out, news_cells(news, i - 1, false, &text));
+	if (news->n == 0)
 		fprintf(out, "none yet\n");
 }
 
-/* At least one, for there is always room for it in memory. */
-static size_t news_room(const struct view *view)
+/* How many rows the pools leave. */
+static size_t news_room(const struct config *config)
 {
 	size_t rows = (size_t)screen_rows();
 
-	return rows > view->config->n_pools + 6 ? rows - view->config->n_pools - 5 : 1;
+	return rows > config->n_pools + 6 ? rows - config->n_pools - 5 : 1;
 }
 
 /* Pools come first; the remainder of the screen is for the news. */
-static void print_pools(FILE *out, const struct view *view, const struct pool_stats *stats,
-			size_t room)
+static void print_pools(FILE *out, const struct look *look, size_t room)
 {
-	size_t n = view->config->n_pools;
+	size_t n_pools = look->view.config->n_pools;
+	size_t n = n_pools;
 
 	if (n > room)
 		n = room > 1 ? room - 1 : 0;
-	pools_print(out, stats, n, screen_columns(), terminal_has_colours());
-	if (n < view->config->n_pools)
-		fprintf(out, "and %zu more pool%s\n", view->config->n_pools - n,
-			plural_s(view->config->n_pools - n));
-}
-
-/* Reads everything anew, the configuration too: so does every pppd that starts. */
-static int print_body(FILE *out, const struct invocation *invocation, struct error *why)
-{
-	size_t rows = (size_t)screen_rows();
-	struct news news = { 0 };
-	struct pool_stats *stats = NULL;
-	struct view view = { 0 };
-	int code = view_try(&view, invocation->config_path, why);
-
-	if (code == 0)
-		code = stats_read(&view, &stats, why);
-	if (code == 0) {
-		news.room = news_room(&view);
-		news.events = must_alloc(NULL, news.room, sizeof(*news.events));
-		code = pool_history(view.pool, note, &news, why);
-		if (code == POOL_E_NOT_FOUND)
-			code = 0;
-	}
-	if (code == 0) {
-		print_pools(out, &view, stats, rows > 3 ? rows - 3 : 0);
-		print_news(out, &news);
-	}
-	free(news.events);
-	free(stats);
-	view_close(&view);
-	return code;
+	pools_print(out, look->stats, n, screen_columns(), terminal_has_colours());
+	if (n < n_pools)
+		fprintf(out, "and %zu more pool%s\n", n_pools - n, plural_s(n_pools - n));
 }
 
 /* What was read last goes on being shown while it cannot be read. */
 struct frame {
-	char *body;
+	struct look look;
 	struct error why;
 };
 
-static void read_frame(struct frame *frame, const struct invocation *invocation)
+/* Reads everything anew, the configuration too: so does every pppd that starts. */
+static void read_frame(struct frame *frame, const char *config_path)
 {
-	char *body = NULL;
-	size_t size = 0;
-	FILE *out = open_memstream(&body, &size);
-	int code;
+	struct look now = { 0 };
+	int code = view_try(&now.view, config_path, &frame->why);
 
-	if (out == NULL)
-		out_of_memory();
-	code = print_body(out, invocation, &frame->why);
-	if (fclose(out) != 0)
-		out_of_memory();
-	if (code < 0 && frame->body != NULL) {
-		free(body);
+	if (code == 0)
+		code = look_at_all(&now, &frame->why);
+	if (code < 0) {
+		look_done(&now);
 		return;
 	}
-	if (code == 0)
-		frame->why.text[0] = '\0';
-	free(frame->body);
-	frame->body = body;
+	look_done(&frame->look);
+	frame->look = now;
+	frame->why.text[0] = '\0';
 }
 
 static void show_frame(const struct frame *frame, const struct invocation *invocation)
 {
 	char now[TIME_TEXT_SIZE], path[1024], why[4 * sizeof(frame->why.text)];
+	size_t rows = (size_t)screen_rows();
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
@@ -159,7 +117,9 @@ static void show_frame(const struct frame *frame, const struct invocation *invoc
 		out_of_memory();
 	fprintf(out, "rasip  %s  q: quit  %s\n", format_time((int64_t)time(NULL), now),
 		text_plain(invocation->config_path, "-", path, sizeof(path)));
-	fprintf(out, "%s\n%s", text_utf8(frame->why.text, true, why, sizeof(why)), frame->body);
+	fprintf(out, "%s\n", text_utf8(frame->why.text, true, why, sizeof(why)));
+	print_pools(out, &frame->look, rows > 3 ? rows - 3 : 0);
+	print_news(out, &frame->look.news, news_room(frame->look.view.config));
 	if (fclose(out) != 0)
 		out_of_memory();
 	screen_show(text);
@@ -178,17 +138,16 @@ static int check_terminal(void)
 	return 0;
 }
 
-static int watch(const struct invocation *invocation, int interval_ms)
+/* From the first look on. */
+static int watch(const struct invocation *invocation, struct frame *frame, int interval_ms)
 {
-	struct frame frame = { 0 };
 	char key = '\0';
 	bool quit = false;
 
 	if (screen_open() < 0)
 		return complain("the terminal cannot be taken over");
 	while (!quit) {
-		read_frame(&frame, invocation);
-		show_frame(&frame, invocation);
+		show_frame(frame, invocation);
 		switch (screen_wait(interval_ms, &key)) {
 		case SCREEN_KEY:
 			quit = key == 'q' || key == 'Q';
@@ -201,9 +160,10 @@ static int watch(const struct invocation *invocation, int interval_ms)
 			break;
 		}
 		quit = quit || ferror(stdout);
+		if (!quit)
+			read_frame(frame, invocation->config_path);
 	}
 	screen_close();
-	free(frame.body);
 	return EXIT_DONE;
 }
 
@@ -211,9 +171,7 @@ static int run(const struct invocation *invocation)
 {
 	const char *interval = invocation->option[OPTION_INTERVAL];
 	int64_t interval_sec = INTERVAL_DEFAULT_SEC;
-	struct pool_stats *stats;
-	struct error why = { "" };
-	struct view view;
+	struct frame frame = { 0 };
 	int status;
 
 	if (interval != NULL && (!parse_duration(interval, &interval_sec) || interval_sec < 1 ||
@@ -224,15 +182,15 @@ static int run(const struct invocation *invocation)
 	if (status != 0)
 		return status;
 	/* What is wrong from the beginning is said on a line, not on a screen. */
-	status = view_open(&view, invocation, NULL);
+	status = view_open(&frame.look.view, invocation, NULL);
 	if (status != 0)
 		return status;
-	if (stats_read(&view, &stats, &why) < 0)
-		status = complain("%s", why.text);
+	if (look_at_all(&frame.look, &frame.why) < 0)
+		status = complain("%s", frame.why.text);
 	else
-		free(stats);
-	view_close(&view);
-	return status != 0 ? status : watch(invocation, (int)interval_sec * 1000);
+		status = watch(invocation, &frame, (int)interval_sec * 1000);
+	look_done(&frame.look);
+	return status;
 }
 
 static const struct verb_option options[] = {

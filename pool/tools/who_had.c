@@ -41,27 +41,24 @@ static void add(struct search *search, const struct holding *holding)
 
 	if (question->user_glob != NULL && fnmatch(question->user_glob, holding->user, 0) != 0)
 		return;
-	if (search->n == search->room) {
-		search->room = 2 * search->room + 16;
-		search->found = must_alloc(search->found, search->room, sizeof(*search->found));
-	}
+	search->found = must_grow(search->found, search->n, &search->room, sizeof(*search->found));
 	search->found[search->n++] = *holding;
 }
 
 static void add_past(struct search *search, const struct kept_past *event, int64_t from_sec,
 		     int64_t to_sec, const char *end)
 {
-	struct pool_past past = past_event(&search->past, (size_t)(event - search->past.events));
+	const struct texts *texts = &search->past.texts;
 
 	add(search, &(struct holding){
-			    .addr_be = past.addr_be,
+			    .addr_be = event->addr_be,
 			    .from_sec = from_sec,
 			    .to_sec = to_sec,
 			    .end = end,
-			    .pid = past.pid,
-			    .pool = past.pool,
-			    .user = past.user,
-			    .port = past.port,
+			    .pid = event->pid,
+			    .pool = text_at(texts, event->pool),
+			    .user = text_at(texts, event->user),
+			    .port = text_at(texts, event->port),
 		    });
 }
 
@@ -162,19 +159,21 @@ static void see_past(struct search *search)
 
 static void see_active(struct search *search)
 {
-	for (size_t i = 0; i < search->active.n; i++) {
-		struct pool_record record = kept_record(&search->active, i);
+	const struct texts *texts = &search->active.texts;
 
-		if (search->ended[i] || record.since_sec > search->question->at_sec)
+	for (size_t i = 0; i < search->active.n; i++) {
+		const struct kept *kept = &search->active.records[i];
+
+		if (search->ended[i] || kept->since_sec > search->question->at_sec)
 			continue;
 		add(search, &(struct holding){
-				    .addr_be = record.addr_be,
-				    .from_sec = record.since_sec,
+				    .addr_be = kept->addr_be,
+				    .from_sec = kept->since_sec,
 				    .end = "active",
-				    .pid = record.pid,
-				    .pool = record.pool,
-				    .user = record.user,
-				    .port = record.port,
+				    .pid = kept->pid,
+				    .pool = text_at(texts, kept->pool),
+				    .user = text_at(texts, kept->user),
+				    .port = text_at(texts, kept->port),
 			    });
 	}
 }
@@ -221,26 +220,31 @@ static int look(struct search *search, struct error *why)
 
 /* ---- answers -------------------------------------------------------------------------------- */
 
+/* Begins as zeros, but for the holdings. */
 struct holding_text {
-	char address[IP4_TEXT_SIZE], from[TIME_TEXT_SIZE], to[TIME_TEXT_SIZE];
-	char pool[TEXT_SIZE], user[TEXT_SIZE], port[TEXT_SIZE];
-	const char *cells[TABLE_COLUMNS];
+	const struct holding *found;
+	char address[IP4_TEXT_SIZE];
+	struct time_cell from, to;
+	struct plain_cell pool, user, port;
+	struct cell cells[TABLE_COLUMNS];
 };
 
-static const char *const *holding_cells(const struct holding *holding, struct holding_text *text)
+static const struct cell *holding_cells(void *context, size_t i, bool measure)
 {
+	struct holding_text *text = context;
+	const struct holding *holding = &text->found[i];
 	size_t n = 0;
 
-	text->cells[n++] = format_ip4(ntohl(holding->addr_be), text->address);
-	text->cells[n++] = text_plain(holding->pool, "-", text->pool, sizeof(text->pool));
-	text->cells[n++] = text_plain(holding->user, "\"\"", text->user, sizeof(text->user));
-	text->cells[n++] = text_plain(holding->port, "-", text->port, sizeof(text->port));
-	text->cells[n++] = format_time(holding->from_sec, text->from);
+	text->cells[n++] = cell_address(text->address, holding->addr_be, measure);
+	text->cells[n++] = cell_plain(&text->pool, holding->pool, "-");
+	text->cells[n++] = cell_plain(&text->user, holding->user, "\"\"");
+	text->cells[n++] = cell_plain(&text->port, holding->port, "-");
+	text->cells[n++] = cell_time(&text->from, holding->from_sec);
 	if (holding->to_sec != 0)
-		text->cells[n++] = format_time(holding->to_sec, text->to);
+		text->cells[n++] = cell_time(&text->to, holding->to_sec);
 	else
-		text->cells[n++] = strcmp(holding->end, "active") == 0 ? "-" : "?";
-	text->cells[n++] = holding->end;
+		text->cells[n++] = cell_of(strcmp(holding->end, "active") == 0 ? "-" : "?");
+	text->cells[n++] = cell_of(holding->end);
 	return text->cells;
 }
 
@@ -249,37 +253,31 @@ static void print_table(const struct search *search)
 	struct table table = {
 		.title = { "ADDRESS", "POOL", "USER", "PORT", "FROM", "TO", "END" },
 	};
-	struct holding_text text;
+	struct holding_text text = { .found = search->found };
 
-	table_measure(&table, table.title);
-	for (size_t i = 0; i < search->n; i++)
-		table_measure(&table, holding_cells(&search->found[i], &text));
-	table_row(&table, stdout, table.title);
-	for (size_t i = 0; i < search->n && !ferror(stdout); i++)
-		table_row(&table, stdout, holding_cells(&search->found[i], &text));
+	table_print(&table, search->n, holding_cells, &text);
 }
 
 static void print_json(const struct search *search)
 {
-	struct line line;
+	struct line line = { 0 };
 
-	line_array_begin();
+	line_array_begin(&line);
 	for (size_t i = 0; i < search->n && !ferror(stdout); i++) {
 		const struct holding *holding = &search->found[i];
 
-		line_begin(&line);
+		line_begin(&line, i == 0);
 		line_address(&line, "address", holding->addr_be);
-		line_member_or_null(&line, "pool", holding->pool);
+		line_member(&line, "pool", text_or_null(holding->pool));
 		line_member(&line, "user", holding->user);
-		line_member_or_null(&line, "port", holding->port);
+		line_member(&line, "port", text_or_null(holding->port));
 		line_number(&line, "pid", holding->pid);
 		line_time(&line, "from", holding->from_sec);
 		line_time(&line, "to", holding->to_sec);
 		line_member(&line, "end", holding->end);
 		line_end(&line);
-		line_print(&line, i == 0);
 	}
-	line_array_end(search->n == 0);
+	line_array_end(&line, search->n == 0);
 }
 
 /* That nobody is known is worth less where the history does not go back that far. */

@@ -116,6 +116,100 @@ START_TEST(many_questions_have_the_answers_of_single_ones)
 }
 END_TEST
 
+#define FEW 64
+
+/* Addresses that share a file: sixteen neighbours, and others far from them. */
+static uint32_t in_one_file(uint32_t i)
+{
+	return i / 16 * (16 * OWNER_FILES) + i % 16;
+}
+
+/* What happens to each of them; locks come in another order than addresses. */
+static void take_in_disorder(const char *fates, int *fds)
+{
+	for (uint32_t i = 0; i < FEW; i++)
+		fds[i] = -1;
+	for (uint32_t n = 0; n < FEW; n++) {
+		uint32_t i = n * 37 % FEW;
+
+		if (fates[i] == 'L' || fates[i] == 'l' || fates[i] == 's')
+			fds[i] = take(in_one_file(i), fates[i] == 's');
+	}
+}
+
+/* L: live, l: live and not asked for, s: our own end of a link, d: dead, -: not asked for. */
+static const char *const fates[] = {
+	"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd",
+	"LLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLLL",
+	"LdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLdLd",
+	"dddddddLdddddddddddddddLdddddddddddddddddddddLdddddddddddddddddd",
+	"Ldddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd-",
+	"-ddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddL",
+	"ldl-dddlldlldldllllldddll-----dlldddddllllldlldldlldldl---lldldl",
+	"sdsdsdsLsLsdsdsdssssssssssssssssssssssssssLddddddddddddLssssssss",
+	"llllllllllllllllllllllllllllllldllllllllllllllllllllllllllllllll",
+	"------------------------------------------L---------------------",
+};
+
+START_TEST(stretches_have_the_answers_of_single_questions)
+{
+	struct owner_questions questions = { 0 };
+	int fds[FEW];
+
+	take_in_disorder(fates[_i], fds);
+	for (uint32_t i = 0; i < FEW; i++)
+		if (fates[_i][i] != 'l' && fates[_i][i] != '-')
+			ck_assert_int_eq(owner_add_question(&questions, in_one_file(i), i), 0);
+	owner_ask(&owners, &questions, 1);
+	for (size_t i = 0; i < questions.n; i++) {
+		const struct owner_question *question = &questions.list[i];
+
+		ck_assert_int_eq(question->live, fates[_i][question->id] == 'L');
+		ck_assert_int_eq(question->live, owner_is_live(&owners, question->addr));
+	}
+	owner_questions_done(&questions);
+	for (size_t i = 0; i < FEW; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+END_TEST
+
+/* Neighbours that one process has are one lock to the kernel. */
+START_TEST(a_lock_may_be_longer_than_an_address)
+{
+	struct owner_questions questions = { 0 };
+	struct flock lock = { .l_type = F_WRLCK, .l_start = 4, .l_len = 7 };
+	int fd = take(5, false);
+
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	for (uint32_t addr = 0; addr < 16; addr++)
+		ck_assert_int_eq(owner_add_question(&questions, addr, 0), 0);
+	owner_ask(&owners, &questions, 1);
+	for (uint32_t addr = 0; addr < 16; addr++)
+		ck_assert_int_eq(questions.list[addr].live, addr >= 4 && addr < 11);
+	/* To the end of the file, however long that is. */
+	lock.l_len = 0;
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	owner_ask(&owners, &questions, 1);
+	for (uint32_t addr = 0; addr < 16; addr++)
+		ck_assert_int_eq(questions.list[addr].live, addr >= 4);
+	owner_questions_done(&questions);
+	close(fd);
+}
+END_TEST
+
+START_TEST(questions_out_of_order_are_refused)
+{
+	struct owner_questions questions = { 0 };
+
+	ck_assert_int_eq(owner_add_question(&questions, 2, 0), 0);
+	ck_assert_int_eq(owner_add_question(&questions, 2, 0), 0);
+	ck_assert_int_eq(owner_add_question(&questions, 1, 0), POOL_E_INVALID);
+	ck_assert_uint_eq(questions.n, 2);
+	owner_questions_done(&questions);
+}
+END_TEST
+
 START_TEST(in_doubt_an_owner_lives)
 {
 	struct owner_questions questions = { 0 };
@@ -155,6 +249,10 @@ int main(void)
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, every_address_has_a_byte_of_its_own);
 	tcase_add_loop_test(tcase, many_questions_have_the_answers_of_single_ones, 0, 3);
+	tcase_add_loop_test(tcase, stretches_have_the_answers_of_single_questions, 0,
+			    sizeof(fates) / sizeof(fates[0]));
+	tcase_add_test(tcase, a_lock_may_be_longer_than_an_address);
+	tcase_add_test(tcase, questions_out_of_order_are_refused);
 	tcase_add_test(tcase, in_doubt_an_owner_lives);
 	tcase_add_test(tcase, no_question_at_all);
 	return run_tcase("owner", tcase);

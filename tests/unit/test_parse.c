@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include <check.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <time.h>
 
 #include "parse.h"
 #include "suite.h"
@@ -200,6 +203,56 @@ START_TEST(time_text)
 }
 END_TEST
 
+static void check_time(int64_t sec)
+{
+	char buf[TIME_TEXT_SIZE], expected[64];
+	time_t when = (time_t)sec;
+	struct tm tm;
+
+	if (when != sec)
+		return; /* 32 bit */
+	ck_assert_ptr_nonnull(gmtime_r(&when, &tm));
+	snprintf(expected, sizeof(expected), "%04d-%02d-%02dT%02d:%02d:%02dZ", tm.tm_year + 1900,
+		 tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	ck_assert_str_eq(format_time(sec, buf), expected);
+}
+
+/* Beside the C library: some of all days, and each around the turns of centuries. */
+START_TEST(days)
+{
+	const int64_t day = 86400;
+
+	for (int64_t sec = INT64_C(-62167219200); sec <= INT64_C(253402300799);
+	     sec += 97 * day + 12347)
+		check_time(sec);
+	for (int64_t century = INT64_C(-62167219200); century <= INT64_C(253402300799) - 1000 * day;
+	     century += 36525 * day)
+		for (int i = 0; i < 800; i++)
+			check_time(century + i * day);
+}
+END_TEST
+
+START_TEST(numbers_and_addresses)
+{
+	static const uint32_t addrs[] = { 0,          UINT32_MAX, 0x0a40c350, 0x01020304,
+					  0x0909090a, 0x63646362, 0x010a64c8 };
+	static const uint64_t integers[] = { 0, 1, 9, 10, 99, 100, 4294967296, UINT64_MAX };
+	char buf[NUMBER_TEXT_SIZE], expected[64];
+
+	for (size_t i = 0; i < sizeof(addrs) / sizeof(addrs[0]); i++) {
+		snprintf(expected, sizeof(expected), "%u.%u.%u.%u", addrs[i] >> 24,
+			 addrs[i] >> 16 & 255, addrs[i] >> 8 & 255, addrs[i] & 255);
+		ck_assert_uint_eq(print_ip4(addrs[i], buf), strlen(expected));
+		ck_assert_str_eq(buf, expected);
+		ck_assert_str_eq(format_ip4(addrs[i], buf), expected);
+	}
+	for (size_t i = 0; i < sizeof(integers) / sizeof(integers[0]); i++) {
+		snprintf(expected, sizeof(expected), "%llu", (unsigned long long)integers[i]);
+		ck_assert_str_eq(format_number(integers[i], buf), expected);
+	}
+}
+END_TEST
+
 /* "forever" reaches the printer as INT64_MAX in places: it must not overflow anything. */
 START_TEST(time_extremes)
 {
@@ -221,5 +274,7 @@ int main(void)
 	tcase_add_loop_test(tcase, number, 0, ARRAY_SIZE(numbers));
 	tcase_add_loop_test(tcase, time_text, 0, ARRAY_SIZE(times));
 	tcase_add_test(tcase, time_extremes);
+	tcase_add_test(tcase, days);
+	tcase_add_test(tcase, numbers_and_addresses);
 	return run_tcase("parse", tcase);
 }

@@ -711,6 +711,71 @@ START_TEST(history_is_kept_across_reboots)
 }
 END_TEST
 
+/* The newest ones of the memory store, and those that are not in it yet. */
+START_TEST(the_newest_history)
+{
+	static const struct {
+		size_t n;
+		const char *text;
+	} cases[] = {
+		{ 0, "" },
+		{ 1, "0 10.0.0.2 bob+-1; 0 10.0.0.4 dora+-1; " },
+		{ 2, "0 10.0.0.1 alice+-1; 0 10.0.0.2 bob+-1; 0 10.0.0.3 carl+-1; "
+		     "0 10.0.0.4 dora+-1; " },
+		{ 3, "0 10.0.0.1 alice+-1; 0 10.0.0.2 bob+-1; 0 10.0.0.3 carl+-1; "
+		     "0 10.0.0.4 dora+-1; " },
+		{ SIZE_MAX, "0 10.0.0.1 alice+-1; 0 10.0.0.2 bob+-1; 0 10.0.0.3 carl+-1; "
+			    "0 10.0.0.4 dora+-1; " },
+	};
+	struct pool_lease leases[4];
+	struct past past = { 0 };
+
+	load_four("");
+	ck_assert_int_eq(pool_history_newest(fixture.pool, 3, remember, &past, &fixture.why),
+			 POOL_E_NOT_FOUND);
+	ASSERT_GETS(&leases[0], "alice", "10.0.0.1");
+	ASSERT_GETS(&leases[1], "bob", "10.0.0.2");
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	ASSERT_GETS(&leases[2], "carl", "10.0.0.3");
+	ASSERT_GETS(&leases[3], "dora", "10.0.0.4");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		past = (struct past){ 0 };
+		ck_assert_int_eq(pool_history_newest(fixture.pool, cases[i].n, remember, &past,
+						     &fixture.why),
+				 0);
+		ck_assert_str_eq(past.text, cases[i].text);
+	}
+	for (size_t i = 0; i < 4; i++)
+		give_back(&leases[i]);
+}
+END_TEST
+
+START_TEST(leases_by_glob)
+{
+	static const struct {
+		const char *glob;
+		unsigned int n;
+	} cases[] = {
+		{ "*", 4 },    { "u*", 4 },   { "u?", 4 },   { "u[13]", 2 }, { "u[!1]", 3 },
+		{ "u4", 1 },   { "\\u4", 1 }, { "u\\4", 1 }, { "U4", 0 },    { "u", 0 },
+		{ "u44", 0 },  { "u4*", 1 },  { "u4?", 0 },  { "*4", 1 },    { "", 0 },
+		{ "u4\\", 0 }, { "v*", 0 },
+	};
+	struct pool_lease leases[4];
+
+	load_four("");
+	fill_four(leases);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct pool_filter filter = { .user_glob = cases[i].glob };
+		struct seen seen = { 0 };
+
+		ck_assert_int_eq(pool_walk(fixture.pool, &filter, see, &seen, &fixture.why), 0);
+		ck_assert_msg(seen.states[POOL_STATE_ACTIVE] == cases[i].n, "%s: %u", cases[i].glob,
+			      seen.states[POOL_STATE_ACTIVE]);
+	}
+}
+END_TEST
+
 START_TEST(t25_bad_arguments)
 {
 	struct pool_lease one = POOL_LEASE_NONE;
@@ -764,7 +829,9 @@ int main(void)
 	tcase_add_test(tcase, a_changed_configuration_loses_no_address);
 	tcase_add_test(tcase, explain_says_what_acquire_does);
 	tcase_add_test(tcase, the_operators_view);
+	tcase_add_test(tcase, leases_by_glob);
 	tcase_add_test(tcase, history_is_kept_across_reboots);
+	tcase_add_test(tcase, the_newest_history);
 	tcase_add_test(tcase, t25_bad_arguments);
 	return run_tcase("pool", tcase);
 }
