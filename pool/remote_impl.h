@@ -99,6 +99,9 @@ struct remote *remote_get(struct pool *pool);
 /* Ends whatever talk goes on. */
 void remote_stop(struct pool *pool);
 
+/* What is being delivered is left to others. For remote_stop(). */
+void remote_deliver_stop(struct pool *pool);
+
 uint64_t remote_stamp(const struct pool *pool); /* the boot clock as records hold it */
 int64_t remote_now_ms(const struct pool *pool);
 

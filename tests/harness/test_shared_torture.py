@@ -31,8 +31,10 @@ SESSIONS = 4  # of each
 USERS = 10
 ADDRESSES = 48
 EXTRA_SEC = 2  # between two leases of an address
-# A process that died while it asked, or told a server, has what it worked at to itself for so long.
+ROUNDING_SEC = 1  # RASIP_LEASE_END is in whole seconds
+# What a process that died while it asked was working at is nobody else's for a minute.
 BUSY_SEC = 75
+IS_LONG = 'TORTURE_SECONDS' in os.environ
 TOOL_SEC = 60
 
 # A session that was seen to be up from `start` to `end`; `lease_end` is what it went by at last.
@@ -88,7 +90,7 @@ class AccessServer(threading.Thread):
         """Some time after `sent` it was up, so its lease went on then, by its own clock."""
         session, end = self.sessions[name], int(answer['env']['RASIP_LEASE_END']) - self.skew
         session.seen = max(session.seen, sent)
-        if end < sent_sec:
+        if end + ROUNDING_SEC < sent_sec:
             self.problems.append(f'{self.name} {name} is up {sent_sec - end:.1f} s after its lease')
         if answer['address'] != session.address or answer['env']['RASIP_GROUP'] != session.group:
             self.problems.append(f'{self.name} {name}: {session.address} became {answer}')
@@ -110,7 +112,8 @@ class AccessServer(threading.Thread):
 
     def connect(self):
         name = next(f's{i}' for i in range(SESSIONS) if f's{i}' not in self.sessions)
-        killer = self.kill_newest_soon() if self.dice.random() < 0.1 else None
+        may_kill = IS_LONG or self.lease_sec < BUSY_SEC  # the lease ends before that minute
+        killer = self.kill_newest_soon() if may_kill and self.dice.random() < 0.15 else None
         began = time.monotonic()
         answer = self.harness.connect(name, user=f'user{self.dice.randrange(USERS)}')
         at = time.monotonic()
@@ -192,7 +195,10 @@ class Onlooker(threading.Thread):
             'SELECT host(address), ends_sec, extract(epoch FROM clock_timestamp())'
             ' FROM madcap.lease UNION ALL SELECT NULL, 0, extract(epoch FROM clock_timestamp())',
             'book', timeout=5)
-        leases = {group: int(end) for group, end, _ in rows if group}
+        leases = {}  # and when they end; one that has ended may be there still
+        for group, end, _ in rows:
+            if group:
+                leases[group] = max(int(end), leases.get(group, 0))
         return Look(start, time.monotonic(), min(float(now) for _, _, now in rows), leases)
 
     def run(self):
@@ -272,7 +278,9 @@ class Torture(Case):
                 server.reclaim()
             return not self.onlooker.look().leases
 
+        began = time.monotonic()
         wait_for(is_empty, f'the last lease to be given back (seed {SEED})', BUSY_SEC)
+        print('EMPTY after', time.monotonic()-began)
 
     def test_no_fault_makes_two_sessions_of_one_address(self):
         for thread in (*self.servers, self.onlooker):
