@@ -127,7 +127,7 @@ static int take_up(struct pool *pool, const struct lot *lot, struct error *why)
 {
 	struct delivery *delivery = &pool->remote->delivery;
 	const struct server_claim how = {
-		.busy_us = remote_stamp(pool) + UINT64_C(1000000) * REMOTE_BUSY_SEC,
+		.busy_us = remote_stamp(pool) + UINT64_C(1000000) * REMOTE_OWED_SEC,
 		.owed = true,
 	};
 	struct server_lease gone[DELIVER_MAX];

@@ -734,6 +734,20 @@ START_TEST(a_release_that_was_not_heard_is_tried_again_soon)
 }
 END_TEST
 
+START_TEST(a_release_whose_process_was_killed_is_tried_again_soon)
+{
+	struct error why = { "" };
+	int64_t wait_ms;
+
+	owe_one(8);
+	ck_assert_int_eq(pool_deliver(sim.machines[0].pool, &wait_ms, &why), POOL_WAIT);
+	pool_close(&sim.machines[0].pool);
+	sim.machines[0].pool = open_pool(&sim.machines[0]);
+	sim.now_us += INT64_C(25) * 1000000;
+	deliver_at_last();
+}
+END_TEST
+
 /* Something more urgent came in between. */
 START_TEST(a_delivery_that_is_broken_off_is_for_others_at_once)
 {
@@ -782,6 +796,7 @@ int main(void)
 	tcase_add_test(single, a_machine_that_slept_gives_up);
 	tcase_add_test(single, t19_a_lease_at_rest_is_renewed_for_its_user);
 	tcase_add_test(single, a_release_that_was_not_heard_is_tried_again_soon);
+	tcase_add_test(single, a_release_whose_process_was_killed_is_tried_again_soon);
 	tcase_add_test(single, a_delivery_that_is_broken_off_is_for_others_at_once);
 	tcase_add_test(single, this_boot_of_the_machine_is_known);
 	suite_add_tcase(suite, single);
