@@ -311,7 +311,9 @@ check-unit check-harness check-tool check-madcap check-real:
 
 .PHONY: torture-book
 torture-book: all ## minutes of random faults for a shared lease book; TORTURE_SECONDS, TORTURE_SEED
-	@TORTURE_SECONDS=$${TORTURE_SECONDS:-240} $(RUN_TESTS) -v --suite madcap --filter test_shared_torture
+	@export TORTURE_SECONDS=$${TORTURE_SECONDS:-240}; \
+		$(RUN_TESTS) -v --slow $$((TORTURE_SECONDS / 200 + 1)) --suite madcap --suite harness \
+		--filter '*/test_shared_torture.*'
 
 .PHONY: check-all
 check-all: check ## and what takes longer: 32 bit, big-endian, valgrind, ...; PLATFORMS="i386 scan" for some

@@ -59,6 +59,8 @@ void remote_free(struct remote **remote)
 void remote_stop(struct pool *pool)
 {
 	talk_stop(&pool->remote->talk);
+	if (pool->remote->task == TASK_DELIVER)
+		remote_deliver_stop(pool);
 	pool->remote->task = TASK_NONE;
 	pool->remote->delivery.is_walking = false;
 }

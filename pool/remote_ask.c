@@ -127,9 +127,28 @@ static void fail(struct pool *pool, const char *format, ...)
 	ask->state = ASK_FAILED;
 }
 
-/* The groups of a run of the pool's addresses, in pieces that a message can name. */
+static bool is_behind(const struct madcap_range *range, uint32_t group)
+{
+	struct madcap_address first = madcap_address_ip4(group);
+	uint64_t distance;
+
+	return madcap_address_distance(&range->first, &first, &distance) &&
+	       distance == range->count;
+}
+
+/* The groups of a run of the pool's addresses, in as few pieces as a message can name: addresses that
+ * lie apart often have groups that do not. */
 static bool add_groups(struct madcap_range *ranges, size_t *n, uint32_t group, uint64_t count)
 {
+	if (*n > 0 && is_behind(&ranges[*n - 1], group)) {
+		struct madcap_range *last = &ranges[*n - 1];
+		uint16_t room = (uint16_t)(UINT16_MAX - last->count);
+		uint16_t more = count < room ? (uint16_t)count : room;
+
+		last->count = (uint16_t)(last->count + more);
+		group += more;
+		count -= more;
+	}
 	while (count > 0) {
 		uint16_t piece = count > UINT16_MAX ? UINT16_MAX : (uint16_t)count;
 

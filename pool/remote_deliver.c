@@ -15,6 +15,9 @@
 #define DELIVER_WAIT_MS 1500
 #define DELIVER_TRIES 2
 
+/* For so long nobody tries again what could not be delivered. */
+#define AGAIN_US UINT64_C(5000000)
+
 /* So long after its end, by a wall clock that may be wrong, a record of others is of no use. */
 #define FORGET_SEC (INT64_C(7) * 86400)
 
@@ -124,7 +127,7 @@ static int take_up(struct pool *pool, const struct lot *lot, struct error *why)
 {
 	struct delivery *delivery = &pool->remote->delivery;
 	const struct server_claim how = {
-		.busy_us = remote_stamp(pool) + UINT64_C(1000000) * REMOTE_BUSY_SEC,
+		.busy_us = remote_stamp(pool) + UINT64_C(1000000) * REMOTE_OWED_SEC,
 		.owed = true,
 	};
 	struct server_lease gone[DELIVER_MAX];
@@ -228,22 +231,43 @@ static bool send_next(struct pool *pool)
 }
 
 /* What the servers have confirmed is owed no longer, nor what has ended by itself by now; the rest is
- * anybody's again when it is not busy any more. */
-static int finish_delivery(struct pool *pool, struct error *why)
+ * anybody's again, after `wait_us`. */
+static int finish_delivery(struct pool *pool, uint64_t wait_us, struct error *why)
 {
 	struct delivery *delivery = &pool->remote->delivery;
+	const struct server_claim how = { .busy_us = remote_stamp(pool) + wait_us, .owed = true };
 	int64_t now_sec = pool->env.unix_sec(pool->env.context);
-	struct server_lease *done = delivery->owed;
-	size_t n_done = 0;
+	struct server_lease *owed = delivery->owed;
+	size_t n_done = 0, n_left;
+	int code = 0;
 
 	pool->remote->task = TASK_NONE;
 	for (size_t i = 0; i < delivery->n; i++) {
 		delivery->count += !delivery->is_undelivered[i];
-		if (!delivery->is_undelivered[i] || delivery->owed[i].end_sec <= now_sec)
-			done[n_done++] = delivery->owed[i];
+		if (!delivery->is_undelivered[i] || owed[i].end_sec <= now_sec) {
+			struct server_lease done = owed[i];
+
+			owed[i] = owed[n_done];
+			owed[n_done++] = done;
+		}
 	}
+	n_left = delivery->n - n_done;
 	delivery->n = 0;
-	return n_done == 0 ? 0 : server_lease_remove(pool, done, n_done, why);
+	if (n_done > 0)
+		code = server_lease_remove(pool, owed, n_done, why);
+	if (code == 0 && n_left > 0)
+		code = server_lease_claim(pool, owed + n_done, &n_left, &how, why);
+	return code;
+}
+
+void remote_deliver_stop(struct pool *pool)
+{
+	struct delivery *delivery = &pool->remote->delivery;
+	struct error ignored;
+
+	for (size_t i = delivery->at; i < delivery->n; i++)
+		delivery->is_undelivered[i] = true;
+	(void)finish_delivery(pool, 0, &ignored); /* else they are busy for a while longer */
 }
 
 /* True while there is something to wait for. */
@@ -326,7 +350,7 @@ int pool_deliver(struct pool *pool, int64_t *ret_ms, struct error *why)
 	*ret_ms = REMOTE_POLL_MS;
 	if (goes_on)
 		return POOL_WAIT;
-	return code < 0 ? code : finish_delivery(pool, why);
+	return code < 0 ? code : finish_delivery(pool, AGAIN_US, why);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------ */
@@ -352,13 +376,13 @@ static int walk_on(struct pool *pool, bool *ret_goes_on, struct error *why)
 	if (remote->task == TASK_DELIVER) {
 		if (deliver_step(pool))
 			return 0;
-		code = finish_delivery(pool, why);
+		code = finish_delivery(pool, AGAIN_US, why);
 	}
 	for (int i = 0; i < LOOKS_AT_ONCE && code == 0; i++) {
 		code = look(pool, &seen, why);
 		if (code < 0 || seen == 0 || deliver_begin(pool))
 			break;
-		code = finish_delivery(pool, why);
+		code = finish_delivery(pool, AGAIN_US, why);
 	}
 	*ret_goes_on = code == 0 && seen > 0;
 	return code;

@@ -15,6 +15,10 @@
  * is stopped for longer finds the record gone, and gives no address. */
 #define REMOTE_BUSY_SEC 60
 
+/* The same of a lease that is owed, and never used again: who releases it a second time does no
+ * harm, and nobody needs this long. */
+#define REMOTE_OWED_SEC 20
+
 /* How often a process that cannot wait looks whether an answer has come. */
 #define REMOTE_POLL_MS 50
 
@@ -98,6 +102,9 @@ struct remote *remote_get(struct pool *pool);
 
 /* Ends whatever talk goes on. */
 void remote_stop(struct pool *pool);
+
+/* What is being delivered is left to others. For remote_stop(). */
+void remote_deliver_stop(struct pool *pool);
 
 uint64_t remote_stamp(const struct pool *pool); /* the boot clock as records hold it */
 int64_t remote_now_ms(const struct pool *pool);

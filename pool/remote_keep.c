@@ -283,7 +283,7 @@ bool remote_claim(struct pool *pool, struct pool_served *served)
 	if (served->is_gone)
 		return false;
 	owed.lease_id = 0;
-	owed.busy_us = remote_stamp(pool) + UINT64_C(1000000) * REMOTE_BUSY_SEC;
+	owed.busy_us = remote_stamp(pool) + UINT64_C(1000000) * REMOTE_OWED_SEC;
 	code = server_lease_change(pool, &served->record, &owed, &why);
 	if (code < 0 && code != POOL_E_NOT_FOUND)
 		remote_warn(pool, "a server's lease is not given back yet: %s", why.text);

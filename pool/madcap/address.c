@@ -2,6 +2,7 @@
 #include "address.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -85,28 +86,31 @@ bool madcap_address_add(const struct madcap_address *address, uint64_t n,
 	return true;
 }
 
+static bool as_number(const struct madcap_address *address, uint64_t *ret_high, uint64_t *ret_low)
+{
+	uint64_t words[2];
+	uint32_t word;
+
+	memcpy(words, address->bytes, sizeof(words));
+	memcpy(&word, address->bytes, sizeof(word));
+	*ret_high = address->family == MADCAP_IPV6 ? be64toh(words[0]) : 0;
+	*ret_low = address->family == MADCAP_IPV6 ? be64toh(words[1]) : ntohl(word);
+	return madcap_family_size(address->family) > 0;
+}
+
 bool madcap_address_distance(const struct madcap_address *from, const struct madcap_address *to,
 			     uint64_t *ret)
 {
-	size_t size = madcap_family_size(from->family);
-	uint64_t distance = 0;
-	bool fits = true;
-	int borrow = 0;
+	uint64_t from_high, from_low, to_high, to_low;
 
-	if (size == 0 || from->family != to->family || madcap_address_compare(from, to) > 0)
+	if (from->family != to->family || !as_number(from, &from_high, &from_low) ||
+	    !as_number(to, &to_high, &to_low))
 		return false;
-	for (size_t i = 0; i < size; i++) {
-		int octet = to->bytes[size - 1 - i] - from->bytes[size - 1 - i] - borrow;
-
-		borrow = octet < 0;
-		if (i < 8)
-			distance |= (uint64_t)(uint8_t)octet << (8 * i);
-		else if ((uint8_t)octet != 0)
-			fits = false;
-	}
-	if (fits)
-		*ret = distance;
-	return fits;
+	/* Of what lies below `from`, or too far above it, this is not true. */
+	if (to_high != from_high + (to_low < from_low) || to_high < from_high)
+		return false;
+	*ret = to_low - from_low;
+	return true;
 }
 
 bool madcap_address_parse(const char *text, struct madcap_address *ret)

@@ -17,11 +17,22 @@
 /* Ranges of a list that are looked at; a longer list is cut. */
 #define LISTED_MAX 1024
 
+/* Addresses counted from the scope's first one, both ends included. */
+struct piece {
+	uint64_t lo;
+	uint64_t hi;
+};
+
+static const struct piece nowhere = { UINT64_MAX, 0 };
+
 struct claim {
 	const struct book_wish *wish;
 	struct space *space;
 	struct lease *lease;        /* spans: what has been booked so far */
 	const struct lease *before; /* the lease that this one replaces, or NULL */
+	const struct piece *listed; /* those that have a part in the scope */
+	size_t n_listed;
+	uint64_t listed_hi; /* the last address of any of them */
 	size_t spans_max;
 	uint32_t n;
 	bool no_memory;
@@ -88,22 +99,51 @@ static void choose_within(struct claim *claim, uint64_t lo, uint64_t hi)
 		continue;
 }
 
-/* The next range of the list that has a part in the scope, counted from its first address. */
-static bool next_listed(const struct claim *claim, size_t *at, uint64_t *ret_lo, uint64_t *ret_hi)
+static void read_list(struct claim *claim, struct piece listed[LISTED_MAX])
 {
 	const struct madcap_address *scope = &claim->space->scope;
 	struct madcap_message message = { .family = scope->family, .ranges = claim->wish->only };
-	size_t most = LISTED_MAX * (madcap_family_size(scope->family) + 2);
+	size_t at = 0, most = LISTED_MAX * (madcap_family_size(scope->family) + 2);
 	struct madcap_range range;
 
-	while (*at < most && madcap_range_next(&message, at, &range)) {
-		if (!madcap_address_distance(scope, &range.first, ret_lo) ||
-		    *ret_lo > UINT64_MAX - range.count)
+	claim->listed = listed;
+	while (at < most && madcap_range_next(&message, &at, &range)) {
+		struct piece *piece = &listed[claim->n_listed];
+
+		if (!madcap_address_distance(scope, &range.first, &piece->lo) ||
+		    piece->lo > UINT64_MAX - range.count)
 			continue;
-		*ret_hi = *ret_lo + range.count - 1;
-		return true;
+		piece->hi = piece->lo + range.count - 1;
+		if (piece->hi > claim->listed_hi)
+			claim->listed_hi = piece->hi;
+		claim->n_listed++;
 	}
-	return false;
+}
+
+/*
+ * The next one of the list, from *at on, that has an address at these times. A long list is mostly
+ * one of ranges that follow each other and are full: `barren` is where nothing was found by a look
+ * that began in one of them and went on behind it.
+ */
+static const struct piece *next_listed(const struct claim *claim, size_t *at,
+				       const struct window *times, struct piece *barren)
+{
+	while (*at < claim->n_listed) {
+		const struct piece *piece = &claim->listed[(*at)++];
+		struct window window = { piece->lo, claim->listed_hi, times->start_sec,
+					 times->end_sec };
+		uint64_t first;
+
+		if (piece->lo >= barren->lo && piece->hi <= barren->hi)
+			continue;
+		if (!space_find_first(claim->space, &window, &first))
+			*barren = (struct piece){ piece->lo, claim->listed_hi };
+		else if (first > piece->hi)
+			*barren = (struct piece){ piece->lo, first - 1 };
+		else
+			return piece;
+	}
+	return NULL;
 }
 
 /* What the lease before had of [lo, hi]. */
@@ -122,7 +162,9 @@ static void choose_former(struct claim *claim, uint64_t lo, uint64_t hi)
 
 static void choose_all(struct claim *claim)
 {
-	uint64_t lo, hi;
+	struct window times = window_of(claim, 0, UINT64_MAX);
+	struct piece barren = nowhere;
+	const struct piece *piece;
 	size_t at = 0;
 
 	if (!claim->wish->restricted) {
@@ -130,10 +172,11 @@ static void choose_all(struct claim *claim)
 		choose_within(claim, 0, UINT64_MAX);
 		return;
 	}
-	while (claim->before != NULL && next_listed(claim, &at, &lo, &hi))
-		choose_former(claim, lo, hi);
-	for (at = 0; next_listed(claim, &at, &lo, &hi);)
-		choose_within(claim, lo, hi);
+	for (size_t i = 0; claim->before != NULL && i < claim->n_listed; i++)
+		choose_former(claim, claim->listed[i].lo, claim->listed[i].hi);
+	while (claim->n < claim->wish->count &&
+	       (piece = next_listed(claim, &at, &times, &barren)) != NULL)
+		choose_within(claim, piece->lo, piece->hi);
 }
 
 static void give_back(struct claim *claim)
@@ -167,14 +210,19 @@ static bool attempt(struct claim *claim, uint32_t start_sec, uint32_t lease_sec)
 static uint64_t available(struct claim *claim, uint32_t start_sec, uint32_t lease_sec)
 {
 	struct window window = { 0, UINT64_MAX, start_sec, saturating_add(start_sec, lease_sec) };
+	struct piece barren = nowhere;
 	uint64_t most = claim->wish->count_min;
+	const struct piece *piece;
 	uint64_t n = 0;
 	size_t at = 0;
 
 	if (!claim->wish->restricted)
 		return space_available(claim->space, &window, most);
-	while (n < most && next_listed(claim, &at, &window.lo, &window.hi))
+	while (n < most && (piece = next_listed(claim, &at, &window, &barren)) != NULL) {
+		window.lo = piece->lo;
+		window.hi = piece->hi;
 		n += space_available(claim->space, &window, most - n);
+	}
 	return n;
 }
 
@@ -308,10 +356,13 @@ int memory_book_grant(struct book *base, const struct book_wish *wish, struct bo
 	struct claim claim = { .wish = wish, .space = memory_book_space(book, &wish->scope) };
 	struct lease *before = lease_index_find(&book->index, wish->id);
 	struct madcap_address before_client = { .family = 0 };
+	struct piece listed[LISTED_MAX];
 	int code;
 
 	if (!book->in_batch || !wish_is_valid(wish, claim.space))
 		return POOL_E_INVALID;
+	if (wish->restricted)
+		read_list(&claim, listed);
 	claim.spans_max = wish->count < BOOK_RANGES_MAX ? wish->count : BOOK_RANGES_MAX;
 	claim.lease = lease_new(wish->id, claim.spans_max);
 	if (claim.lease == NULL || memory_book_reserve(book) < 0) {

@@ -86,8 +86,8 @@ void postgres_book_turned_down(struct postgres_book *book, const struct error *w
 /*
  * Commits wait for the standbys, if there are any. A transaction that is left open by a server that
  * has been stopped, or cut off, must not keep the others waiting. Plans are always for few rows of
- * large tables, also while the database thinks that these are small; to compile them takes longer
- * than to carry them out.
+ * large tables, also while the database thinks that these are small: so they are made once, and not
+ * anew for each batch. To compile them takes longer than to carry them out.
  */
 static void ask(struct postgres_book *book)
 {
@@ -104,7 +104,8 @@ static void ask(struct postgres_book *book)
 		  .values = values },
 		{ .sql = "SELECT set_config(name, 'off', false) FROM unnest(ARRAY["
 			 "'jit', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS "
-			 "name" },
+			 "name UNION ALL SELECT"
+			 " set_config('plan_cache_mode', 'force_generic_plan', false)" },
 		{ .sql = schema_question },
 	};
 

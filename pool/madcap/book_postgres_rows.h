@@ -55,14 +55,16 @@ void rows_add(struct rows *rows, const struct lease *lease, uint32_t extra_sec);
 /* Closes the arrays and gives them; false without memory. */
 bool rows_values(struct rows *rows, const char *values[ROWS_COLUMNS]);
 
-/* What lease_from_row() reads: one row for each lease, of the lease rows that `l` stands for. */
-#define ROWS_SELECT                                                                                \
-	"SELECT encode(l.id, 'hex'), l.state, l.flags, host(l.scope), host(l.client), "            \
+/* What lease_from_row() reads: one row for each lease, of its first row in madcap.lease, `l`. */
+#define ROWS_FIELDS                                                                                \
+	"encode(l.id, 'hex'), l.state, l.flags, host(l.scope), host(l.client), "                   \
 	"l.starts_sec, l.ends_sec, l.touched_sec, l.wanted_min, l.wanted, l.wanted_lease_sec, "    \
 	"l.parts, CASE WHEN l.parts = 1 THEN host(l.address) ELSE (SELECT string_agg("             \
 	"host(b.address), ',' ORDER BY b.part) FROM madcap.lease b WHERE b.id = l.id) END, "       \
-	"l.held_until_sec IS NULL "                                                                \
-	"FROM madcap.lease l WHERE l.part = 0"
+	"l.held_until_sec IS NULL"
+
+/* Of all leases. */
+#define ROWS_SELECT "SELECT " ROWS_FIELDS " FROM madcap.lease l WHERE l.part = 0"
 
 /*
  * A lease that is in no index yet. 0; POOL_E_DAMAGED for a row that no madcapd writes;

@@ -428,6 +428,31 @@ bool space_find_gap(const struct space *space, const struct window *window, uint
 	return find_gap(space, space->root, window, ret_address);
 }
 
+static bool find_first(const struct space *space, const struct run *run,
+		       const struct window *window, uint64_t *ret_address)
+{
+	uint64_t more;
+
+	if (run == NULL ||
+	    (run->longest_free == NONE_FREE && !may_have_gap(run, window, space->extra_sec)))
+		return false;
+	if (run->first > window->lo && find_first(space, run->left, window, ret_address))
+		return true;
+	if (clip(run, window, ret_address, &more))
+		return true;
+	if (run->bookings != NULL && !run->is_outside && run->first >= window->lo &&
+	    run->first <= window->hi && fits_between(run->bookings, window, space->extra_sec)) {
+		*ret_address = run->first;
+		return true;
+	}
+	return run->first < window->hi && find_first(space, run->right, window, ret_address);
+}
+
+bool space_find_first(const struct space *space, const struct window *window, uint64_t *ret_address)
+{
+	return find_first(space, space->root, window, ret_address);
+}
+
 static void count_available(const struct space *space, const struct run *run,
 			    const struct window *window, uint64_t most, uint64_t *n)
 {

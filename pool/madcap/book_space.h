@@ -95,6 +95,10 @@ bool space_longest_run(const struct space *space, const struct window *window, u
 /* The first booked address that is free in the window's time all the same. */
 bool space_find_gap(const struct space *space, const struct window *window, uint64_t *ret_address);
 
+/* The first address that the window has: in a free run, or booked and free in its time. */
+bool space_find_first(const struct space *space, const struct window *window,
+		      uint64_t *ret_address);
+
 /* How many addresses the window has, at most `most`. */
 uint64_t space_available(const struct space *space, const struct window *window, uint64_t most);
 

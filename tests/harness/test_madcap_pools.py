@@ -80,6 +80,15 @@ class Mapping(Served):
                                  '10.80.1.7': '239.192.0.2'})
         self.assertEqual(set(self.at_server()), set(found.values()))
 
+    def test_groups_that_follow_each_other_are_asked_for_as_one_range(self):
+        fake = self.fake(madcap_fake.grant)
+        h = self.start(self.pool(fake, ranges=('10.80.1.0/25', '10.80.7.0-10.80.7.9', '10.82.0.0/15',
+                                               '10.99.0.1'), exclude=['10.80.7.3']))
+        self.assert_up(h.connect('a', user='a'))
+        self.assertEqual([(str(first), count) for first, count in fake.seen[0].ranges],
+                         [('239.192.0.0', 128 + 3), ('239.192.0.132', 65535),
+                          ('239.193.0.131', 65535), ('239.194.0.130', 9)])
+
     def test_scripts_are_told_of_group_server_and_end(self):
         server = self.server()
         h = self.start(self.pool(server, lease='1h'))

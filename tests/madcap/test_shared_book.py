@@ -474,6 +474,68 @@ class Together(Shared):
         self.assertRegex(done.stdout, r'100%: Checks: \d\d')
 
 
+class Large(Shared):
+    """What a batch costs must not grow with the book, whatever the database believes of its size."""
+
+    LEASES = 5000
+    EXCHANGES = 60
+
+    @classmethod
+    def setUpClass(cls):
+        cls.cluster = postgres.Cluster()
+        cls.addClassCleanup(cls.cluster.dispose)
+        cls.cluster.make(autovacuum='off').start()
+
+    def setUp(self):
+        super().setUp()
+        self.init_book()
+
+    def exchange(self, servers):
+        """Each of them writes, and then follows what the other one has written."""
+        lease, server = None, itertools.cycle(servers)
+        for i in range(self.EXCHANGES // 3):
+            lease, _ = self.request(next(server))
+            self.assert_ack(self.ask(next(server), wire.renew(lease, wire.lease_time(600 + i))))
+            self.assert_ack(self.ask(next(server), wire.release(lease)))
+
+    def rows_read(self, servers):
+        """Of indexes, in all; what a connection has read is told when it ends."""
+        for server in servers:
+            server.stop()
+        wait_for(lambda: self.sql('SELECT count(*) FROM pg_stat_activity WHERE application_name'
+                                  " LIKE 'madcapd%'") == [['0']], 'their connections')
+        (rows,), = self.sql('SELECT sum(idx_tup_read) FROM pg_stat_user_indexes'
+                            " WHERE relname = 'lease'")
+        return int(rows)
+
+    def fill(self):
+        postgres.fill_book(self.cluster, self.database, self.LEASES, ORG['first'], '239.193.0.0')
+
+    def assert_few(self, rows, what):
+        """Besides the one that the constraint has looked at for each that was filled in."""
+        self.assertLess(rows - self.LEASES, 20 * self.EXCHANGES, what)
+
+    def test_a_book_that_grew_under_its_servers(self):
+        servers = [self.serve(), self.serve()]
+        self.exchange(servers)
+        self.fill()
+        self.exchange(servers)
+        self.assert_few(self.rows_read(servers), 'plans of an empty book')
+
+    def test_a_book_that_was_small_when_it_was_looked_at(self):
+        self.sql('ANALYZE')
+        self.fill()
+        servers = [self.serve(), self.serve()]
+        self.exchange(servers)
+        self.assert_few(self.rows_read(servers), 'statistics of an empty book')
+
+    def test_a_book_that_was_never_looked_at(self):
+        self.fill()
+        servers = [self.serve(), self.serve()]
+        self.exchange(servers)
+        self.assert_few(self.rows_read(servers), 'no statistics')
+
+
 class Outages(Shared):
     """The database goes, and comes back."""
 

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "store.h"
 #include "suite.h"
@@ -334,9 +335,50 @@ static uint32_t bits_of(const struct book_lease *lease)
 	return bits;
 }
 
+/* A List of Address Ranges: pieces of the space in any order, which may overlap. */
+struct list {
+	uint8_t data[8 * 6];
+	uint32_t pieces[8]; /* bits */
+	size_t n;
+};
+
+static uint32_t make_list(struct list *list, struct book_wish *want)
+{
+	struct madcap_address scope = addr("239.192.0.0");
+	struct wire_writer writer;
+	uint32_t bits = 0;
+
+	wire_writer_init(&writer, list->data, sizeof(list->data));
+	list->n = 1 + roll(8);
+	for (size_t i = 0; i < list->n; i++) {
+		struct madcap_range range = { .count = (uint16_t)(1 + roll(4)) };
+		uint32_t at = roll(SIZE - range.count + 1);
+
+		ck_assert(madcap_address_add(&scope, at, &range.first));
+		madcap_range_write(&writer, &range);
+		list->pieces[i] = ((UINT32_C(1) << range.count) - 1) << at;
+		bits |= list->pieces[i];
+	}
+	want->restricted = true;
+	want->only = (struct madcap_bytes){ list->data, writer.at };
+	return bits;
+}
+
+/* The first piece that has a free address is where one comes from. */
+static void check_first(const struct list *list, uint32_t free_bits, uint32_t got)
+{
+	size_t i = 0;
+
+	while (i < list->n && (list->pieces[i] & free_bits) == 0)
+		i++;
+	ck_assert(i == list->n || (list->pieces[i] & got) != 0);
+}
+
 static void model_grant(unsigned int i)
 {
 	struct book_wish want = wish(i, 1 + roll(4), T0 + roll(3000), 1 + roll(800));
+	struct list list = { .n = 0 };
+	uint32_t listed = UINT32_MAX;
 	struct book_lease lease;
 	enum book_lack lack;
 	bool flexible = roll(3) == 0;
@@ -350,7 +392,9 @@ static void model_grant(unsigned int i)
 	}
 	if (roll(4) == 0)
 		want.state = BOOK_OFFERED;
-	free_bits = model_free(i, want.start_sec, want.start_sec + want.lease_sec);
+	if (roll(2) == 0)
+		listed = make_list(&list, &want);
+	free_bits = listed & model_free(i, want.start_sec, want.start_sec + want.lease_sec);
 	code = book_grant(world.book, &want, &lease, &lack);
 	if (code == POOL_E_REFUSED) {
 		/* Full is proven. */
@@ -365,6 +409,9 @@ static void model_grant(unsigned int i)
 	ck_assert_uint_ge(lease.n_addresses, want.count_min);
 	ck_assert_uint_le(lease.n_addresses, want.count);
 	ck_assert_uint_eq(bits_of(&lease) & ~model_free(i, lease.start_sec, lease.end_sec), 0);
+	ck_assert_uint_eq(bits_of(&lease) & ~listed, 0);
+	if (!model[i].is_there && __builtin_popcount(free_bits) >= want.count)
+		check_first(&list, free_bits, bits_of(&lease));
 	if (__builtin_popcount(free_bits) >= want.count)
 		ck_assert_uint_eq(lease.n_addresses, want.count);
 	model[i] = (struct model_lease){ true, lease.start_sec, lease.end_sec, bits_of(&lease) };
@@ -800,6 +847,54 @@ START_TEST(searches_are_short_at_any_fill)
 }
 END_TEST
 
+/* What refusals of a list of ranges cost, in the processor's time. */
+static double time_of_refusals(struct madcap_bytes list)
+{
+	clock_t began = clock();
+
+	for (unsigned int i = 0; i < 400; i++) {
+		struct book_wish more = wish(5000, 1, T0, 100);
+		struct book_lease lease;
+		enum book_lack lack;
+
+		more.lease_min_sec = 50;
+		more.restricted = true;
+		more.only = list;
+		ck_assert_int_eq(book_grant(world.book, &more, &lease, &lack), POOL_E_REFUSED);
+		ck_assert_int_eq(lack, BOOK_LACK_START);
+	}
+	return (double)(clock() - began);
+}
+
+/* A list of a thousand ranges that are full, beside one range that is as long as all of them. */
+START_TEST(long_lists_are_gone_through_fast)
+{
+	static uint8_t data[1000 * 6], whole[6];
+	struct madcap_range range = { .first = addr("239.192.0.0"), .count = 2000 };
+	struct book_wish all = wish(0, 2, T0, 100000);
+	struct wire_writer writer;
+	struct book_lease lease;
+
+	set_space(4000);
+	wire_writer_init(&writer, whole, sizeof(whole));
+	madcap_range_write(&writer, &range);
+	wire_writer_init(&writer, data, sizeof(data));
+	range.count = 2;
+	all.restricted = true;
+	begin();
+	for (unsigned int i = 0; i < 1000; i++) {
+		all.id = id(i);
+		all.only = (struct madcap_bytes){ data + writer.at, 6 };
+		madcap_range_write(&writer, &range);
+		ck_assert(madcap_address_add(&range.first, 2, &range.first));
+		ck_assert_int_eq(grant(&all, &lease), 0);
+	}
+	ck_assert_double_lt(time_of_refusals((struct madcap_bytes){ data, sizeof(data) }),
+			    18 * time_of_refusals((struct madcap_bytes){ whole, sizeof(whole) }));
+	commit();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("madcap_book");
@@ -831,5 +926,6 @@ int main(void)
 	tcase_add_loop_test(file, sigkill_loses_no_acknowledged_lease, 0, 3);
 	tcase_add_test(file, less_than_300_bytes_of_memory_and_disk_a_lease);
 	tcase_add_test(file, searches_are_short_at_any_fill);
+	tcase_add_test(file, long_lists_are_gone_through_fast);
 	return run_suite(suite);
 }

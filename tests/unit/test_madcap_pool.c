@@ -692,6 +692,82 @@ START_TEST(t19_a_lease_at_rest_is_renewed_for_its_user)
 }
 END_TEST
 
+/* A lease that the server has, and whose release it has not heard. */
+static void owe_one(uint64_t seed)
+{
+	struct session session;
+
+	begin(seed, ONE_POOL);
+	ck_assert_int_eq(acquire(0, "alice", &session), 0);
+	sim.is_cut = true;
+	end_session(&session);
+	ck_assert_uint_eq(left_at_server(), 1);
+}
+
+static void deliver_at_last(void)
+{
+	struct pool *pool = open_pool(&sim.machines[0]);
+	struct error why = { "" };
+	uint64_t count;
+
+	sim.is_cut = false;
+	ck_assert_int_eq(pool_deliver_all(pool, &count, &why), 0);
+	ck_assert_uint_eq(count, 1);
+	ck_assert_uint_eq(left_at_server(), 0);
+	pool_close(&pool);
+	finish();
+}
+
+START_TEST(a_release_that_was_not_heard_is_tried_again_soon)
+{
+	struct pool *pool;
+	struct error why = { "" };
+	uint64_t count;
+
+	owe_one(6);
+	pool = open_pool(&sim.machines[0]);
+	ck_assert_int_eq(pool_deliver_all(pool, &count, &why), 0);
+	ck_assert_uint_eq(count, 0);
+	ck_assert_uint_eq(left_at_server(), 1);
+	pool_close(&pool);
+	sim.now_us += INT64_C(6) * 1000000;
+	deliver_at_last();
+}
+END_TEST
+
+START_TEST(a_release_whose_process_was_killed_is_tried_again_soon)
+{
+	struct error why = { "" };
+	int64_t wait_ms;
+
+	owe_one(8);
+	ck_assert_int_eq(pool_deliver(sim.machines[0].pool, &wait_ms, &why), POOL_WAIT);
+	pool_close(&sim.machines[0].pool);
+	sim.machines[0].pool = open_pool(&sim.machines[0]);
+	sim.now_us += INT64_C(25) * 1000000;
+	deliver_at_last();
+}
+END_TEST
+
+/* Something more urgent came in between. */
+START_TEST(a_delivery_that_is_broken_off_is_for_others_at_once)
+{
+	struct session session;
+	struct error why = { "" };
+	int64_t wait_ms;
+
+	owe_one(7);
+	sim.is_cut = false;
+	ck_assert_int_eq(acquire(0, "bob", &session), 0);
+	sim.is_cut = true;
+	ck_assert_int_eq(pool_deliver(pool_of(&session), &wait_ms, &why), POOL_WAIT);
+	sim.is_cut = false;
+	end_session(&session);
+	ck_assert_uint_eq(left_at_server(), 1);
+	deliver_at_last();
+}
+END_TEST
+
 /* The kernel's, where no test says otherwise. */
 START_TEST(this_boot_of_the_machine_is_known)
 {
@@ -718,6 +794,9 @@ int main(void)
 	tcase_add_test(single, the_wall_clock_decides_nothing);
 	tcase_add_test(single, a_machine_that_slept_gives_up);
 	tcase_add_test(single, t19_a_lease_at_rest_is_renewed_for_its_user);
+	tcase_add_test(single, a_release_that_was_not_heard_is_tried_again_soon);
+	tcase_add_test(single, a_release_whose_process_was_killed_is_tried_again_soon);
+	tcase_add_test(single, a_delivery_that_is_broken_off_is_for_others_at_once);
 	tcase_add_test(single, this_boot_of_the_machine_is_known);
 	suite_add_tcase(suite, single);
 	return run_suite(suite);

@@ -40,11 +40,11 @@ def arguments(conf, plugin=paths.PLUGIN, options=(), user_options=(), detach=Fal
 class Harness:
     """One harness process. `wrap` goes before its command line (unshare and the like)."""
 
-    def __init__(self, conf=None, wrap=(), **settings):
+    def __init__(self, conf=None, wrap=(), environment=None, **settings):
         self._errors = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
             [*wrap, *UNDER, *arguments(conf, **settings)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=self._errors, cwd='/')
+            stderr=self._errors, cwd='/', env=environment)
         self.status = None
 
     def __enter__(self):

@@ -243,6 +243,18 @@ class Cluster:
         return f'host={self.directory} user={role} dbname={database}'
 
 
+def fill_book(cluster, database, n, scope, first):
+    """Leases of n addresses from `first` on, as madcapd makes them. Servers that run read them all."""
+    cluster.sql(
+        'INSERT INTO madcap.lease (id, part, parts, state, flags, scope, client, starts_sec,'
+        ' ends_sec, touched_sec, wanted_min, wanted, wanted_lease_sec, server, address,'
+        " extra_sec, held_from_sec) SELECT decode('00' || md5(i::text), 'hex'), 0, 1, 1, 0,"
+        f" '{scope}', inet '10.0.0.0' + i % 1000, t, t + 30 * 86400, t, 0, 0, 0, 'filled',"
+        f" inet '{first}' + i, b.extra_sec, t FROM generate_series(0, {n} - 1) AS i, madcap.book b,"
+        ' (SELECT extract(epoch FROM now())::bigint AS t) AS now;'
+        'UPDATE madcap.book SET version = version + 1, token = token + 1', database, timeout=3600)
+
+
 class Gate:
     """A socket that passes on to a cluster's, until it is shut: then what goes on stands still."""
 
