@@ -462,8 +462,9 @@ static int begin_search(struct search *search, struct op *op, struct pool *pool,
 	if (code < 0)
 		return code;
 	op->request = request;
-	op_read_in_use(op); /* before anybody has to wait for us */
-	code = op_begin_txn(op, true);
+	code = op_read_in_use(op); /* before anybody has to wait for us */
+	if (code == 0)
+		code = op_begin_txn(op, true);
 	if (code < 0)
 		op_done(op);
 	return code;
