@@ -2,6 +2,7 @@
 #include "in_use.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <linux/rtnetlink.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,19 +26,42 @@ union reply {
 	char bytes[REPLY_SIZE];
 };
 
-static bool ask(int fd, struct request *request)
+/* 0 or an errno. */
+static int ask(int fd, struct request *request)
 {
-	return send(fd, request, request->header.nlmsg_len, 0) ==
-	       (ssize_t)request->header.nlmsg_len;
+	ssize_t n = send(fd, request, request->header.nlmsg_len, 0);
+
+	if (n < 0)
+		return errno;
+	return (size_t)n == request->header.nlmsg_len ? 0 : EIO;
 }
 
-/* False where the kernel has nothing (more) to say. */
-static bool receive(int fd, union reply *reply, size_t *ret_size)
+static int receive(int fd, union reply *reply, size_t *ret_size)
 {
 	ssize_t n = recv(fd, reply, sizeof(*reply), 0);
 
-	*ret_size = n > 0 ? (size_t)n : 0;
-	return n > 0;
+	if (n < 0)
+		return errno;
+	*ret_size = (size_t)n;
+	return NLMSG_OK(&reply->header, *ret_size) ? 0 : EIO;
+}
+
+/* What the kernel could not do, as an errno. A dump's end may have one, too. */
+static int error_of(struct nlmsghdr *message)
+{
+	int error = 0;
+
+	if (message->nlmsg_len >= NLMSG_LENGTH(sizeof(error)))
+		memcpy(&error, NLMSG_DATA(message), sizeof(error));
+	if (error == 0 && message->nlmsg_type == NLMSG_ERROR)
+		return EIO;
+	return error < 0 ? -error : error;
+}
+
+static int fail(int errnum, struct error *error)
+{
+	error_set_errno(error, errnum, "cannot ask the kernel which addresses this machine has");
+	return POOL_E_SYSTEM;
 }
 
 static uint32_t *table(struct in_use *in_use)
@@ -93,17 +117,29 @@ static bool add_all(struct in_use *in_use, struct nlmsghdr *message)
 	return true;
 }
 
-/* 1: all read, 0: there is more to receive, -1: too many. */
-static int take_in(struct in_use *in_use, union reply *reply, size_t size)
+enum progress {
+	MORE,       /* to receive */
+	COMPLETE,   /* all has been read */
+	INCOMPLETE, /* there are too many, or some may have been passed over */
+	FAILED,
+};
+
+/* *ret_errnum with FAILED. */
+static enum progress take_in(struct in_use *in_use, union reply *reply, size_t size,
+			     int *ret_errnum)
 {
 	for (struct nlmsghdr *message = &reply->header; NLMSG_OK(message, size);
 	     message = NLMSG_NEXT(message, size)) {
-		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
-			return 1;
+		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
+			*ret_errnum = error_of(message);
+			return *ret_errnum == 0 ? COMPLETE : FAILED;
+		}
+		if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+			return INCOMPLETE;
 		if (message->nlmsg_type == RTM_NEWADDR && !add_all(in_use, message))
-			return -1;
+			return INCOMPLETE;
 	}
-	return 0;
+	return MORE;
 }
 
 static int compare(const void *a, const void *b)
@@ -119,7 +155,7 @@ static int netlink_open(void)
 	return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 }
 
-void in_use_init(struct in_use *in_use)
+static int read_table(struct in_use *in_use, int fd)
 {
 	struct request request = {
 		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct ifaddrmsg)),
@@ -127,23 +163,35 @@ void in_use_init(struct in_use *in_use)
 			    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		.body.address.ifa_family = AF_INET,
 	};
+	enum progress progress = MORE;
 	union reply reply;
-	int state = -1;
 	size_t size;
+	int errnum = ask(fd, &request);
+
+	while (errnum == 0 && progress == MORE) {
+		errnum = receive(fd, &reply, &size);
+		if (errnum == 0)
+			progress = take_in(in_use, &reply, size, &errnum);
+	}
+	in_use->complete = progress == COMPLETE;
+	return errnum;
+}
+
+int in_use_init(struct in_use *in_use, struct error *error)
+{
 	int fd = netlink_open();
+	int errnum;
 
 	in_use->many = NULL;
 	in_use->n = 0;
+	in_use->complete = false;
 	in_use->netlink_fd = -1;
-	if (fd >= 0 && ask(fd, &request)) {
-		state = 0;
-		while (state == 0 && receive(fd, &reply, &size))
-			state = take_in(in_use, &reply, size);
-	}
-	in_use->complete = state == 1;
+	if (fd < 0)
+		return fail(errno, error);
+	errnum = read_table(in_use, fd);
+	close(fd); /* what is left of an unfinished dump goes with it */
 	qsort(table(in_use), in_use->n, sizeof(uint32_t), compare);
-	if (fd >= 0)
-		close(fd); /* what is left of an unfinished dump goes with it */
+	return errnum == 0 ? 0 : fail(errnum, error);
 }
 
 /* A host route that the kernel made itself is an own address or the peer of a point-to-point link.
@@ -157,7 +205,15 @@ static bool is_machines(struct nlmsghdr *message)
 		(route->rtm_type == RTN_UNICAST && route->rtm_protocol == RTPROT_KERNEL));
 }
 
-static bool has_route(struct in_use *in_use, uint32_t addr)
+/* What a lookup says of a destination that no route, or one that leads nowhere, is for. */
+static bool is_no_route(int errnum)
+{
+	return errnum == ENETUNREACH || errnum == EHOSTUNREACH || errnum == EACCES ||
+	       errnum == EINVAL;
+}
+
+/* As in_use_has(), with an errno, negative, for what goes wrong. */
+static int has_route(struct in_use *in_use, uint32_t addr)
 {
 	struct request request = {
 		.header = { .nlmsg_len = NLMSG_LENGTH(sizeof(struct rtmsg)) +
@@ -172,19 +228,31 @@ static bool has_route(struct in_use *in_use, uint32_t addr)
 	};
 	union reply reply;
 	size_t size;
+	int errnum;
 
 	if (in_use->netlink_fd < 0)
 		in_use->netlink_fd = netlink_open();
-	return in_use->netlink_fd >= 0 && ask(in_use->netlink_fd, &request) &&
-	       receive(in_use->netlink_fd, &reply, &size) && NLMSG_OK(&reply.header, size) &&
-	       is_machines(&reply.header);
+	if (in_use->netlink_fd < 0)
+		return -errno;
+	errnum = ask(in_use->netlink_fd, &request);
+	if (errnum == 0)
+		errnum = receive(in_use->netlink_fd, &reply, &size);
+	if (errnum != 0)
+		return -errnum;
+	if (reply.header.nlmsg_type != NLMSG_ERROR)
+		return is_machines(&reply.header);
+	errnum = error_of(&reply.header);
+	return is_no_route(errnum) ? 0 : -errnum;
 }
 
-bool in_use_has(struct in_use *in_use, uint32_t addr)
+int in_use_has(struct in_use *in_use, uint32_t addr, struct error *error)
 {
+	int found;
+
 	if (bsearch(&addr, table(in_use), in_use->n, sizeof(addr), compare) != NULL)
-		return true;
-	return !in_use->complete && has_route(in_use, addr);
+		return 1;
+	found = in_use->complete ? 0 : has_route(in_use, addr);
+	return found < 0 ? fail(-found, error) : found;
 }
 
 void in_use_done(struct in_use *in_use)

@@ -149,7 +149,10 @@ int lease_take(struct op *op, uint32_t addr, struct choice *choice)
 		error_set(op->error, "%s is our own end of the link", format_ip4(addr, text));
 		return POOL_E_REFUSED;
 	}
-	if (op_in_use(op, addr)) {
+	code = op_in_use(op, addr);
+	if (code < 0)
+		return code;
+	if (code > 0) {
 		error_set(op->error, "%s is in use on this machine", format_ip4(addr, text));
 		return POOL_E_REFUSED;
 	}

@@ -188,6 +188,15 @@ void op_block_signals(sigset_t *ret_before)
 
 void op_unblock_signals(const sigset_t *before)
 {
+	static const struct timespec at_once;
+	sigset_t written;
+
+	/* A file that may not grow is an error that has been told, and no reason to end pppd. */
+	if (sigismember(before, SIGXFSZ) == 0) {
+		sigemptyset(&written);
+		sigaddset(&written, SIGXFSZ);
+		(void)sigtimedwait(&written, NULL, &at_once);
+	}
 	sigprocmask(SIG_SETMASK, before, NULL);
 }
 
@@ -459,20 +468,21 @@ void op_note(struct op *op, enum pool_event_kind kind, uint32_t addr, size_t poo
 	memcpy(record->module, lease->module, sizeof(record->module));
 }
 
-void op_read_in_use(struct op *op)
+int op_read_in_use(struct op *op)
 {
 	if (op->have_in_use || op->pool->env.in_use != NULL)
-		return;
-	in_use_init(&op->in_use);
+		return 0;
 	op->have_in_use = true;
+	return in_use_init(&op->in_use, op->error);
 }
 
-bool op_in_use(struct op *op, uint32_t addr)
+int op_in_use(struct op *op, uint32_t addr)
 {
 	const struct pool_env *env = &op->pool->env;
+	int code;
 
 	if (env->in_use != NULL)
 		return env->in_use(env->context, htonl(addr));
-	op_read_in_use(op);
-	return in_use_has(&op->in_use, addr);
+	code = op_read_in_use(op);
+	return code < 0 ? code : in_use_has(&op->in_use, addr, op->error);
 }

@@ -115,10 +115,10 @@ static inline int op_fail(struct op *op, int code)
 void op_explain(struct op *op, const struct config_pool *config, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Whether an interface of this machine, or its peer, has the address. The table of addresses is
- * read by op_read_in_use(), or else by the first question. */
-void op_read_in_use(struct op *op);
-bool op_in_use(struct op *op, uint32_t addr);
+/* Whether an interface of this machine, or its peer, has the address: 1, 0 or, with op->error set, an
+ * error. The table of addresses is read by op_read_in_use(), or else by the first question. */
+int op_read_in_use(struct op *op) __attribute__((warn_unused_result));
+int op_in_use(struct op *op, uint32_t addr) __attribute__((warn_unused_result));
 
 /* All but faults, as op_open() does, for work on a store outside of an operation. */
 void op_block_signals(sigset_t *ret_before);

@@ -4,11 +4,12 @@
 #include "lease.h"
 #include "registry.h"
 
-/* Which registry records to go through, and what makes one worth asking for its owner. */
+/* Which registry records to go through, and what makes one worth asking for its owner: 1, 0 or an
+ * error. */
 struct look {
 	uint32_t first;
 	uint32_t last;
-	bool (*is_worth)(struct op *, size_t, uint32_t, const struct lease_record *);
+	int (*is_worth)(struct op *, size_t, uint32_t, const struct lease_record *);
 	size_t pool; /* that is_worth is told of */
 };
 
@@ -26,9 +27,9 @@ static int look_through(struct op *op, const struct look *look, struct scan *sca
 	registry_from(&registry, op, look->first);
 	while (registry_next(&registry) && registry.addr <= look->last) {
 		const struct lease_record *record = &registry.record;
-		int code = 0;
+		int code = look->is_worth(op, look->pool, registry.addr, record);
 
-		if (look->is_worth(op, look->pool, registry.addr, record))
+		if (code > 0)
 			code = add(op, scan, registry.addr, record);
 		if (code < 0)
 			return code;
@@ -56,28 +57,32 @@ static bool waits_for_module(const struct lease_record *record)
 	return record->module[0] != '\0' && record->notify;
 }
 
-static bool is_mislaid(struct op *op, size_t pool, uint32_t addr, const struct lease_record *record)
+static int is_mislaid(struct op *op, size_t pool, uint32_t addr, const struct lease_record *record)
 {
 	int code;
 	const struct pool_counters *counters;
 
-	if (record->queue == QUEUE_ASIDE && record->order > op->stamp)
-		return !lease_is_own_end(op, addr) && !op_in_use(op, addr) &&
-		       !owner_is_held(&op->pool->owners, addr);
+	if (record->queue == QUEUE_ASIDE && record->order > op->stamp) {
+		if (lease_is_own_end(op, addr) || owner_is_held(&op->pool->owners, addr))
+			return 0;
+		code = op_in_use(op, addr);
+		return code < 0 ? code : code == 0;
+	}
 	counters = op_counters(op, pool, false, &code);
-	return counters != NULL &&
-	       (record->queue == QUEUE_NONE || record->pool != counters->number);
+	if (counters == NULL)
+		return code;
+	return record->queue == QUEUE_NONE || record->pool != counters->number;
 }
 
 /* Nobody has the lock of a mislaid address: asked for it, it is found to be suspect. */
-static bool may_be_dead_or_mislaid(struct op *op, size_t pool, uint32_t addr,
-				   const struct lease_record *record)
+static int may_be_dead_or_mislaid(struct op *op, size_t pool, uint32_t addr,
+				  const struct lease_record *record)
 {
 	return record->active ? !waits_for_module(record) : is_mislaid(op, pool, addr, record);
 }
 
-static bool may_be_dead(struct op *op, size_t unused, uint32_t addr,
-			const struct lease_record *record)
+static int may_be_dead(struct op *op, size_t unused, uint32_t addr,
+		       const struct lease_record *record)
 {
 	(void)op;
 	(void)unused;
@@ -151,8 +156,9 @@ static int recover(struct op *op, size_t pool, uint32_t addr, struct lease_recor
 {
 	int code;
 
-	if (!is_mislaid(op, pool, addr, record))
-		return 0;
+	code = is_mislaid(op, pool, addr, record);
+	if (code <= 0)
+		return code;
 	code = lease_unqueue(op, addr, record);
 	if (code < 0)
 		return code;

@@ -328,8 +328,9 @@ static int begin_op(struct op *op, struct pool *pool, const struct pool_request 
 	if (code < 0)
 		return code;
 	op->request = request;
-	op_read_in_use(op); /* before anybody has to wait for us */
-	code = op_begin_txn(op, true);
+	code = op_read_in_use(op); /* before anybody has to wait for us */
+	if (code == 0)
+		code = op_begin_txn(op, true);
 	if (code < 0)
 		op_done(op);
 	return code;

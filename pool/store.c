@@ -34,6 +34,7 @@ struct store {
 	bool read_only;
 	pid_t pid;
 	uint32_t version;
+	uint64_t heads_size; /* LMDB reads so much at every step; 0: it is being opened */
 	char kind[32];
 	char *path;
 };
@@ -100,11 +101,14 @@ static int read_extent(const struct store *store, struct extent *ret)
 	MDB_stat stat;
 	struct stat file;
 
-	if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0 ||
-	    mdb_env_get_fd(store->env, &ret->fd) != 0)
+	if (mdb_env_get_fd(store->env, &ret->fd) != 0)
 		return MDB_INVALID;
 	if (fstat(ret->fd, &file) != 0)
 		return errno;
+	if ((uint64_t)file.st_size < store->heads_size)
+		return MDB_CORRUPTED;
+	if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0)
+		return MDB_INVALID;
 	ret->size = (uint64_t)file.st_size;
 	ret->page_size = stat.ms_psize;
 	/* A store that has never been committed to has two meta pages and maybe nothing else. */
@@ -180,9 +184,29 @@ static int check_length(struct store *store, struct error *error)
 	struct extent extent;
 	int rc = read_extent(store, &extent);
 
+	if (rc == 0)
+		store->heads_size = FIRST_PAGE * extent.page_size;
 	if (rc == 0 && !is_whole(&extent))
 		rc = store->read_only ? MDB_CORRUPTED : add_missing_pages(store);
 	return rc == 0 ? 0 : fail(store, rc, "look at it", error);
+}
+
+int store_check_file(const struct store *store, struct error *error)
+{
+	struct extent extent;
+	struct stat named, open;
+	int rc = read_extent(store, &extent);
+
+	if (rc == 0 && (stat(store->path, &named) != 0 || fstat(extent.fd, &open) != 0))
+		rc = errno;
+	if (rc != 0)
+		return fail(store, rc, "look at it", error);
+	if (named.st_dev != open.st_dev || named.st_ino != open.st_ino) {
+		error_set(error, "%s has become another file than the one that was opened",
+			  store->path);
+		return POOL_E_STORE;
+	}
+	return is_whole(&extent) ? 0 : fail(store, MDB_CORRUPTED, "use it", error);
 }
 
 /*
@@ -237,9 +261,28 @@ static void keep_lists_off_the_heap(void)
 #endif
 }
 
+/* That a file has a name has to reach the disk as well. 0 or an errno. */
+static int sync_directory_of(const char *path)
+{
+	char directory[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	int fd;
+	int rc;
+
+	snprintf(directory, sizeof(directory), "%.*s", slash != NULL ? (int)(slash - path) + 1 : 1,
+		 slash != NULL ? path : ".");
+	fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno;
+	rc = fsync(fd) == 0 ? 0 : errno;
+	close(fd);
+	return rc;
+}
+
 /*
- * A new file comes into place whole: one whose head was cut short by a full disk would stay damaged
- * for ever. Somebody else may be making it too; who is second uses what is there.
+ * A new file comes into place whole: one whose head was cut short by a full disk, or with the
+ * machine's power, would stay damaged for ever. Somebody else may be making it too; who is second
+ * uses what is there.
  */
 static int make_file(const struct store *store, const struct store_options *options,
 		     struct error *error)
@@ -255,10 +298,14 @@ static int make_file(const struct store *store, const struct store_options *opti
 	rc = mdb_env_create(&env);
 	if (rc == 0)
 		rc = mdb_env_open(env, path, env_flags(options) | MDB_NOLOCK, 0600);
+	if (rc == 0 && options->synced)
+		rc = mdb_env_sync(env, 1);
 	if (env != NULL)
 		mdb_env_close(env);
 	if (rc == 0 && link(path, store->path) != 0 && errno != EEXIST)
 		rc = errno;
+	if (rc == 0 && options->synced)
+		rc = sync_directory_of(store->path);
 	unlink(path);
 	return rc == 0 ? 0 : fail(store, rc, "make it", error);
 }
@@ -267,7 +314,8 @@ static int prepare_files(const struct store *store, const struct store_options *
 			 struct error *error)
 {
 	struct stat file;
-	bool missing = stat(store->path, &file) != 0 && errno == ENOENT;
+	int errnum = stat(store->path, &file) == 0 ? 0 : errno;
+	bool missing = errnum == ENOENT;
 
 	if (missing && !options->create) {
 		error_set(error, "%s does not exist", store->path);
@@ -278,6 +326,9 @@ static int prepare_files(const struct store *store, const struct store_options *
 
 		if (code < 0)
 			return code;
+	} else if (errnum == 0 && file.st_size == 0) {
+		/* LMDB would take it for a new one, and all that it had for nothing. */
+		return fail(store, MDB_INVALID, "open it", error);
 	}
 	return options->read_only ? 0 : reserve_lock_file(options, error);
 }

@@ -62,6 +62,13 @@ void store_forget(struct store **store);
 pid_t store_pid(const struct store *store);
 
 /*
+ * For a process that keeps a store open: that its file still has its name, and has not been cut
+ * short, which a transaction would not live through. 0, POOL_E_STORE, POOL_E_DAMAGED.
+ */
+int store_check_file(const struct store *store, struct error *error)
+	__attribute__((warn_unused_result));
+
+/*
  * A transaction, to be ended by one of the two below; blocks for the writer lock if write.
  * *ret_fresh, if not NULL, is set to true where the store is empty: a write transaction then has
  * already put the kind and version into it. Returns 0; POOL_E_DAMAGED, POOL_E_VERSION (of the file

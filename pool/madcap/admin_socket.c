@@ -14,6 +14,7 @@
 
 /* A connection that does nothing for so long is cut, so that none can be kept from others. */
 #define IDLE_SEC 30
+#define REST_SEC 1 /* after a failing accept, which would fail again and again */
 
 struct connection {
 	int fd; /* -1: free */
@@ -27,6 +28,8 @@ struct connection {
 
 struct admin_socket {
 	int fd;
+	bool failing;      /* accept has failed, and not worked since */
+	time_t rest_until; /* where it is failing */
 	struct sockaddr_un address;
 	struct admin_service service;
 	struct connection connections[ADMIN_CONNECTIONS];
@@ -261,12 +264,13 @@ size_t admin_socket_poll(const struct admin_socket *admin, struct pollfd *fds)
 			};
 	}
 	/* With all connections in use, others wait to be accepted. */
-	if (n < ADMIN_CONNECTIONS)
+	if (n < ADMIN_CONNECTIONS && (!admin->failing || now_sec() >= admin->rest_until))
 		fds[n++] = (struct pollfd){ .fd = admin->fd, .events = POLLIN };
 	return n;
 }
 
-static void accept_one(struct admin_socket *admin)
+/* 0, or why no more connections can be accepted. */
+static int accept_all(struct admin_socket *admin)
 {
 	for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
 		struct connection *connection = &admin->connections[i];
@@ -275,14 +279,18 @@ static void accept_one(struct admin_socket *admin)
 			continue;
 		connection->fd = accept4(admin->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (connection->fd < 0)
-			return;
+			return errno == EAGAIN || errno == EINTR || errno == ECONNABORTED ? 0
+											  : errno;
 		connection->active_at = now_sec();
 	}
+	return 0;
 }
 
-void admin_socket_serve(struct admin_socket *admin)
+bool admin_socket_serve(struct admin_socket *admin, struct error *error)
 {
 	time_t now = now_sec();
+	bool was_failing = admin->failing;
+	int errnum;
 
 	for (size_t i = 0; i < ADMIN_CONNECTIONS; i++) {
 		struct connection *connection = &admin->connections[i];
@@ -294,5 +302,14 @@ void admin_socket_serve(struct admin_socket *admin)
 		if (connection->fd >= 0 && now - connection->active_at > IDLE_SEC)
 			hang_up(connection);
 	}
-	accept_one(admin);
+	if (was_failing && now < admin->rest_until)
+		return true;
+	errnum = accept_all(admin);
+	admin->failing = errnum != 0;
+	admin->rest_until = now + REST_SEC;
+	if (!admin->failing || was_failing)
+		return true;
+	error_set_errno(error, errnum, "%s: no connection can be accepted",
+			admin->address.sun_path);
+	return false;
 }

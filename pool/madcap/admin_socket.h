@@ -55,6 +55,9 @@ void admin_socket_close(struct admin_socket **admin); /* and removes it */
 
 /* At most ADMIN_CONNECTIONS + 1 entries. */
 size_t admin_socket_poll(const struct admin_socket *admin, struct pollfd *fds);
-void admin_socket_serve(struct admin_socket *admin);
+
+/* False, with the reason, when connections can no longer be accepted; once, until they can be again.
+ * Those who connect wait, and a second later the next one is tried. */
+bool admin_socket_serve(struct admin_socket *admin, struct error *error);
 
 #endif

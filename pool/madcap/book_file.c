@@ -26,7 +26,7 @@ static struct file_book *file_book_of(struct book *base)
 
 /* ---- leases on disk -------------------------------------------------------------------------- */
 
-static struct store_options options_of(const struct file_book *book)
+static struct store_options options_of(const struct file_book *book, bool create)
 {
 	return (struct store_options){
 		.path = book->path,
@@ -34,13 +34,14 @@ static struct store_options options_of(const struct file_book *book)
 		.version = BOOK_VERSION,
 		.map_bytes = book->map_bytes,
 		.synced = !book->unsynced,
-		.create = true,
+		.create = create,
 	};
 }
 
+/* A book that has gone is made anew by nobody but who is started: it would be an empty one. */
 static int open_store(struct file_book *book, struct error *error)
 {
-	const struct store_options options = options_of(book);
+	const struct store_options options = options_of(book, false);
 
 	return store_open(&book->store, &options, error);
 }
@@ -72,23 +73,36 @@ static int open_again(struct file_book *book)
 	return code;
 }
 
+/* What is written to a file that has lost its name is lost with us. It may be put back, and is kept. */
+static int have_store(struct file_book *book)
+{
+	int code;
+
+	if (book->store != NULL)
+		return store_check_file(book->store, &book->why);
+	code = open_again(book);
+	if (code < 0)
+		store_close(&book->store);
+	return code;
+}
+
 /* The store's transaction begins with the first change: a batch that only looks costs nothing. */
 static int begin_writing(struct file_book *book)
 {
-	int code = 0;
+	int code;
 
 	if (book->spoiled != 0)
 		return POOL_E_STORE;
 	if (book->txn != NULL)
 		return 0;
-	if (book->store == NULL)
-		code = open_again(book);
-	if (code == 0)
+	code = have_store(book);
+	if (code == 0) {
 		code = store_begin(book->store, true, &book->txn, NULL, &book->why);
-	if (code == 0)
-		return 0;
+		if (code == 0)
+			return 0;
+		store_close(&book->store);
+	}
 	book->spoiled = code;
-	store_close(&book->store);
 	return POOL_E_STORE;
 }
 
@@ -373,11 +387,11 @@ static int lock_directory(struct file_book *book, const char *path, struct error
 /* Opens the file and reads it. */
 static int read_book(struct file_book *book, struct error *error)
 {
-	const struct store_options options = options_of(book);
+	const struct store_options options = options_of(book, true);
 	int code = book->trusted ? 0 : book_file_check(&options, error);
 
 	if (code == 0)
-		code = open_store(book, error);
+		code = store_open(&book->store, &options, error);
 	if (code == 0)
 		code = load(book, true, &book->on_disk, error);
 	if (code < 0)

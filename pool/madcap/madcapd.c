@@ -19,6 +19,7 @@
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define POLL_MAX (NET_SOCKETS_MAX + ADMIN_CONNECTIONS + 3)
+#define POLL_REST_MS 100 /* where it fails, it fails at once */
 
 void madcapd_say(const char *format, ...)
 {
@@ -61,7 +62,9 @@ static int open_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* What cannot be written is an error like others. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -81,9 +84,26 @@ static bool take_signals(struct madcapd *daemon, int fd)
 	return true;
 }
 
+/* False where it cannot be known what there is to do. */
+static bool wait_for_work(struct madcapd *daemon, struct pollfd *fds, size_t n)
+{
+	const struct timespec rest = { .tv_nsec = POLL_REST_MS * 1000000L };
+
+	if (poll(fds, n, madcapd_wait_ms(daemon)) >= 0 || errno == EINTR) {
+		daemon->poll_failing = false;
+		return true;
+	}
+	if (!daemon->poll_failing)
+		madcapd_say("poll: %s", strerror(errno));
+	daemon->poll_failing = true;
+	nanosleep(&rest, NULL);
+	return false;
+}
+
 static void run(struct madcapd *daemon, int signal_fd)
 {
 	struct pollfd fds[POLL_MAX];
+	struct error error;
 
 	for (;;) {
 		size_t n = 0;
@@ -92,15 +112,16 @@ static void run(struct madcapd *daemon, int signal_fd)
 		n += admin_socket_poll(daemon->admin, fds + n);
 		n += net_poll(daemon->net, fds + n);
 		n += book_poll(daemon->book, fds + n);
-		if (poll(fds, n, madcapd_wait_ms(daemon)) < 0 && errno != EINTR)
-			madcapd_say("poll: %s", strerror(errno));
+		if (!wait_for_work(daemon, fds, n))
+			fds[0].revents = POLLIN; /* it may be told to end */
 		if ((fds[0].revents & POLLIN) != 0 && !take_signals(daemon, signal_fd))
 			return;
 		madcapd_watch_book(daemon);
 		net_receive(daemon->net);
 		madcapd_gather(daemon);
 		madcapd_serve(daemon);
-		admin_socket_serve(daemon->admin);
+		if (!admin_socket_serve(daemon->admin, &error))
+			madcapd_say("%s", error.text);
 	}
 }
 

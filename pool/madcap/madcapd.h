@@ -32,13 +32,15 @@ struct madcapd {
 	struct admin_socket *admin;
 	int dir_fd; /* state_dir */
 	bool verbose;
-	bool failing; /* the last commit did not work, and that has been said */
+	bool failing;      /* the last commit did not work, and that has been said */
+	bool poll_failing; /* likewise */
 	uint64_t failed_batches;
 	uint64_t batches;
 	int64_t started_sec;
 
 	int book_wait_ms;        /* until the book has to be looked after again; -1 */
 	int64_t said_problem_ms; /* monotonic: when its problem was mentioned last; 0: there is none */
+	int64_t said_memory_ms; /* likewise, that there was no memory for a lease */
 
 	int64_t next_tick_ms; /* monotonic: when ended leases are looked for again */
 	bool tick_failed;     /* the last time; then nothing is done before next_tick_ms */
@@ -52,6 +54,9 @@ struct madcapd {
 	struct madcap_input inputs[NET_BATCH];
 	struct madcap_answer *answers; /* NET_BATCH */
 };
+
+/* What goes on being wrong is mentioned so often. */
+#define MADCAPD_SAY_AGAIN_MS 60000
 
 /* One line to standard error. */
 void madcapd_say(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -198,6 +198,21 @@ static bool any_depends(const struct madcapd *daemon, size_t n)
 	return false;
 }
 
+/* The client is told that its request was not completed; the operator, why. */
+static void note_memory(struct madcapd *daemon, size_t n)
+{
+	int64_t now_ms = madcapd_clock().mono_ms;
+	bool lacking = false;
+
+	for (size_t i = 0; i < n; i++)
+		lacking |= daemon->answers[i].no_memory;
+	if (!lacking ||
+	    (daemon->said_memory_ms != 0 && now_ms - daemon->said_memory_ms < MADCAPD_SAY_AGAIN_MS))
+		return;
+	daemon->said_memory_ms = now_ms;
+	madcapd_say("out of memory: requests are refused");
+}
+
 /* 0 or the code of what failed: then nothing of the batch has happened. */
 static int commit_batch(struct madcapd *daemon, int begun, size_t n, struct error *error)
 {
@@ -256,6 +271,7 @@ void madcapd_serve(struct madcapd *daemon)
 	if (clock.mono_ms >= daemon->next_tick_ms)
 		refresh(daemon);
 	code = run_batch(daemon, n, is_due, &error);
+	note_memory(daemon, n);
 	if (is_due)
 		daemon->tick_failed = code < 0;
 	if (daemon->tick_failed && daemon->next_tick_ms <= clock.mono_ms)

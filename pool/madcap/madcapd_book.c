@@ -9,7 +9,6 @@
 #include "directory.h"
 #include "madcapd.h"
 
-#define SAY_AGAIN_MS 60000 /* a book that is still missing is mentioned so often */
 #define HOST_SIZE 64
 
 static struct book_options options_of(const struct server_config *config, char host[HOST_SIZE])
@@ -76,7 +75,7 @@ void madcapd_watch_book(struct madcapd *daemon)
 		madcapd_say("the lease book can be used again, at %s", health.place);
 		daemon->said_problem_ms = 0;
 	} else if (problem != NULL && (daemon->said_problem_ms == 0 ||
-				       now_ms - daemon->said_problem_ms >= SAY_AGAIN_MS)) {
+				       now_ms - daemon->said_problem_ms >= MADCAPD_SAY_AGAIN_MS)) {
 		madcapd_say("the lease book cannot be used, so nothing is granted: %s", problem);
 		daemon->said_problem_ms = now_ms;
 	}

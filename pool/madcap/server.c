@@ -166,6 +166,7 @@ static void begin_exchange(struct madcap_server *server, const struct madcap_inp
 	memset(exchange, 0, sizeof(*exchange));
 	answer->size = 0;
 	answer->depends = false;
+	answer->no_memory = false;
 	answer->request = 0;
 	answer->note = NULL;
 	exchange->server = server;

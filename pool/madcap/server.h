@@ -103,6 +103,7 @@ struct madcap_input {
 struct madcap_answer {
 	size_t size;      /* 0: no answer */
 	bool depends;     /* on the batch being committed */
+	bool no_memory;   /* was refused for want of memory */
 	uint8_t request;  /* message type of what is answered or ignored; 0 if unreadable */
 	const char *note; /* static: why it was ignored or refused, or what is special about it */
 	uint8_t data[MADCAP_ANSWER_MAX];

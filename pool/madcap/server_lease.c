@@ -36,6 +36,7 @@ static void failed(struct exchange *exchange, int code, enum book_lack lack)
 		not_completed(exchange, server_blame(exchange, lack), "no addresses for it");
 	else
 		not_completed(exchange, MADCAP_OPT_NONE, "the lease book failed");
+	exchange->answer->no_memory = code == POOL_E_NO_MEMORY;
 }
 
 /* The scope that is asked for, if it is served and, for multicasts, served here (2.11). */

@@ -117,12 +117,19 @@ static int connect_to_it(void)
 	return fd;
 }
 
+static void serve(void)
+{
+	struct error error;
+
+	require(admin_socket_serve(daemon_state.admin, &error), "takes connections");
+}
+
 /* Whether there may be more. */
 static bool receive(int fd, char *answer, size_t *n)
 {
 	ssize_t got;
 
-	admin_socket_serve(daemon_state.admin);
+	serve();
 	got = read(fd, answer + *n, ANSWER_MAX - *n);
 	if (got > 0)
 		*n += (size_t)got;
@@ -149,7 +156,7 @@ static void talk(const uint8_t *data, size_t size)
 	int fd = connect_to_it();
 	size_t n = 0;
 
-	admin_socket_serve(daemon_state.admin);
+	serve();
 	data++;
 	size--;
 	if (send(fd, data, first, MSG_NOSIGNAL) == (ssize_t)first)
@@ -163,7 +170,7 @@ static void talk(const uint8_t *data, size_t size)
 		;
 	check_answer(answer, n);
 	close(fd);
-	admin_socket_serve(daemon_state.admin);
+	serve();
 }
 
 /* Whether the next run would find the same as this one. */

@@ -19,7 +19,7 @@ from rasip_test.config import pool
 ADDRESS = '10.64.0.1'
 SCRIPT = 'connect a user=alice asks=10.1.2.3\nrenegotiate a\ndisconnect a\n'
 CALLERS = 'rasip.so liblmdb.so.0 libconfig.so.9'  # not the harness, which stands for pppd
-CRASHES = ('signal 4', 'signal 6', 'signal 7', 'signal 8', 'signal 11')
+CRASHES = ('signal 25', 'signal 4', 'signal 6', 'signal 7', 'signal 8', 'signal 11')
 
 
 class Faulty(Case):
@@ -96,6 +96,9 @@ class Limits(Faulty):
 
     def test_descriptors(self):
         self.limited('nofile', range(8, 24))
+
+    def test_file_size(self):
+        self.limited('fsize', [0, 512, 4096, 8192, 10000, 16384, 20000, 1 << 20])
 
     @unittest.skipIf(b'libasan' in paths.PLUGIN.read_bytes(), 'a sanitizer needs the room')
     def test_memory(self):

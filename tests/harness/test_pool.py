@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import unittest
 
-from rasip_test import paths
+from rasip_test import faults, harness, paths
 from rasip_test.case import Case
 from rasip_test.config import pool
 
@@ -525,6 +525,53 @@ class InUse(Case):
                        modules=[self.module('one', 'address=10.9.0.5')])
         self.assert_refused(h.connect('a', user='alice', port='ttyS0'))
         self.assertEqual(len(self.calls('release')), 1)
+
+    def crowded(self, *addresses):
+        """A machine with more addresses than are read at once, and `addresses`."""
+        batch = self.directory / 'addresses'
+        batch.write_text(''.join(f'addr add 10.{70 + i // 250}.0.{i % 250}/32 dev lo\n'
+                                 for i in range(1100)))
+        more = ' && '.join(f'ip addr add {address}/32 dev lo' for address in addresses)
+        return ('unshare', '-r', '-n', 'sh', '-c',
+                f'ip link set lo up && ip -batch {batch} && {more} && '
+                'ip route add blackhole 10.64.0.0/24 && exec "$@"', 'sh')
+
+    def test_on_a_machine_with_many_addresses(self):
+        h = self.start(pool('p', '10.64.0.1-10.64.0.2'), wrap=self.crowded('10.64.0.1'))
+        self.assert_up(h.connect('a', user='alice'), '10.64.0.2')
+        self.assertIn('10.64.0.1', h.events('conflict')[0])
+        self.assert_refused(h.connect('b', user='bob'), 'full')
+
+    def fails(self, namespace, n, **how):
+        """A session of the pool that has 10.64.0.1 only, whose n-th call to the network fails."""
+        fault = faults.Fault(n, self.directory, forks=1, callers='rasip.so',
+                             kinds=faults.NETWORK, **how)
+        done = harness.run(self.conf, 'connect a user=alice\n', wrap=[*namespace, *fault.wrap()])
+        return done.answers[0], fault.struck()
+
+    @unittest.skipIf(faults.why_not(), faults.why_not())
+    def test_without_netlink_sockets_nothing_is_known_to_be_free(self):
+        """As by RestrictAddressFamilies= of systemd, or a seccomp filter."""
+        self.write_config(pool('p', '10.64.0.1'))
+        for namespace in (), self.namespace('10.64.0.1'):
+            answer, struck = self.fails(namespace, 1, variant=2, lasting=True)
+            self.assertEqual(struck, 'socket')
+            self.assert_refused(answer, 'cannot ask the kernel which addresses this machine has: '
+                                'Address family not supported by protocol')
+
+    @unittest.skipIf(faults.why_not(), faults.why_not())
+    def test_an_address_in_use_is_never_given_whatever_fails(self):
+        self.write_config(pool('p', '10.64.0.1'))
+        for namespace in self.namespace('10.64.0.1'), self.crowded('10.64.0.1'):
+            for how in {}, {'lasting': True}, {'variant': 1}, {'variant': 2}:
+                struck = []
+                for n in range(1, 100):
+                    answer, call = self.fails(namespace, n, **how)
+                    self.assert_refused(answer)
+                    if call is None:
+                        break
+                    struck.append(call)
+                self.assertGreaterEqual(len(struck), 3, struck)
 
     def test_given_when_it_is_not_in_use_any_more(self):
         h = self.start(pool('p', '10.64.0.1'), wrap=self.namespace('10.64.0.1'))

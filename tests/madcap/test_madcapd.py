@@ -422,7 +422,7 @@ class Addresses(madcapd.Case):
         client = self.client(server)
         identifier = wire.fresh_id()
         self.assert_ack(client.ask(
-            wire.request(ORG['first'], wire.lease_time(1), identifier=identifier)))
+            wire.request(ORG['first'], wire.lease_time(4), identifier=identifier)))
         self.assert_nak(client.ask(wire.request(ORG['first'])), wire.NOT_COMPLETED)
         wait_for(lambda: client.ask(wire.request(ORG['first'])).kind == wire.ACK,
                  'the address to be free again')

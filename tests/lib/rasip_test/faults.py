@@ -6,6 +6,7 @@ import pathlib
 from rasip_test import paths
 
 LIBRARY = paths.BUILD / 'torture' / 'fault.so'
+NETWORK = 8  # of enum fault_kind
 
 
 def why_not():
@@ -20,13 +21,15 @@ def why_not():
 class Fault:
     """One run: environment() is for the program, struck() the call that failed."""
 
-    def __init__(self, n, directory, forks=0, variant=0, lasting=False, callers=''):
+    def __init__(self, n, directory, forks=0, variant=0, lasting=False, callers='',
+                 kinds=15):
         self._report = pathlib.Path(directory) / 'struck'
         self._report.unlink(missing_ok=True)
         self._settings = {
             'LD_PRELOAD': str(LIBRARY), 'FAULT_AT': str(n), 'FAULT_FORKS': str(forks),
             'FAULT_VARIANT': str(variant), 'FAULT_LASTING': str(int(lasting)),
-            'FAULT_REPORT': str(self._report), 'FAULT_CALLERS': callers}
+            'FAULT_KINDS': str(kinds), 'FAULT_REPORT': str(self._report),
+            'FAULT_CALLERS': callers}
 
     def environment(self):
         return dict(self._settings)
