@@ -22,7 +22,7 @@ struct storm {
 	size_t n_running, n_up;
 	size_t n_loading, n_loading_max; /* processes that have not loaded the plugin yet */
 	unsigned long n_started, n_refused, n_to_start, n_parallel;
-	char refusal[CALL_LINE_MAX / 2]; /* the answer of the first one that was refused */
+	char refusal[CALL_LINE_MAX]; /* the answer of the first one that was refused */
 };
 
 static int start_one(struct storm *storm)
