@@ -339,6 +339,10 @@ $(FUZZ_RUNS): fuzz-run-%: $(BUILD)/fuzz/fuzz_%
 		$< -max_total_time=$$seconds -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
 			$${words:+-dict=$$words} -artifact_prefix=$(BUILD)/fuzz/ $$found $$given
 
+.PHONY: torture
+torture: all $(TEST_BUILDS) ## kills, faults and random histories without end, for TORTURE_SECONDS
+	@RASIP_BUILD=$(abspath $(BUILD)) TORTURE_SECONDS=$(TORTURE_SECONDS) $(PYTHON) tests/torture/run.py
+
 # The same targets with AFL++'s instrumentation and driver (Debian: afl++).
 AFL_ENV := AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_QUIET=1
 fuzz-afl-build:

@@ -38,7 +38,13 @@
 const struct postgres_statement postgres_prepared[] = {
 	{ .name = "head", .sql = HEAD },
 	{ .name = "head_locked", .sql = HEAD " FOR UPDATE" },
-	{ .name = "mine", .sql = "SELECT token FROM madcap.batch WHERE version = $1::bigint" },
+	/* Nothing, where the batches since then do not tell all: a change by hand has none. */
+	{ .name = "mine",
+	  .sql = "SELECT b.token FROM madcap.batch b, madcap.book k WHERE b.version = $1::bigint"
+		 " AND k.version - $1::bigint ="
+		 " (SELECT count(*) FROM madcap.batch WHERE version > $1::bigint)"
+		 " AND EXISTS (SELECT FROM madcap.batch n"
+		 " WHERE n.version = k.version AND n.token = k.token)" },
 	{ .name = "removed",
 	  .sql = "SELECT encode(unnest(removed), 'hex') FROM madcap.batch"
 		 " WHERE version > $1::bigint ORDER BY version" },

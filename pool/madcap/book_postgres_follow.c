@@ -161,12 +161,15 @@ int follow_take(struct postgres_book *book, size_t first, struct error *error)
 
 	if (code < 0)
 		return code;
-	if (!is_known(book, postgres_link_result(book->link, first + FOLLOW_MINE))) {
+	/* Nothing is new. A change by hand has a number, and no batch. */
+	if (book->is_loaded && number(head, HEAD_VERSION) == book->version &&
+	    number(head, HEAD_TOKEN) == book->token)
+		return 0;
+	if (!is_known(book, postgres_link_result(book->link, first + FOLLOW_MINE)) ||
+	    number(head, HEAD_VERSION) == book->version) {
 		book->is_loaded = false;
 		return FOLLOW_LOAD;
 	}
-	if (number(head, HEAD_VERSION) == book->version)
-		return 0;
 	/* From here on a failure leaves memory between two batches. */
 	book->is_loaded = false;
 	code = take_removed(book, postgres_link_result(book->link, first + FOLLOW_REMOVED));

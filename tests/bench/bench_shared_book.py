@@ -5,7 +5,8 @@
 The load is that of bench_madcapd: REQUEST, RENEW, RELEASE in turn, so many in flight, every answer
 an ACK that is on disk (fsync and synchronous_commit are on). The controls, in turn with it: pgbench with
 as many clients, each transaction of which inserts one row of a lease into a table with nothing but a primary
-key ("bare"), and into one with the book's constraints ("same"). --leases N fills the book first.
+key ("bare"), and into one with the book's constraints ("same"). All of it with an empty book first, and then
+once more with --leases N in it.
 """
 
 import argparse
@@ -103,14 +104,9 @@ class Bench:
 
     def fill(self, n):
         began = time.monotonic()
-        self.cluster.sql(
-            'INSERT INTO madcap.lease (id, part, parts, state, flags, scope, client, starts_sec,'
-            ' ends_sec, touched_sec, wanted_min, wanted, wanted_lease_sec, server, address,'
-            " extra_sec, held_from_sec) SELECT decode('00' || md5(i::text), 'hex'), 0, 1, 1, 0, '232.0.0.0',"
-            " inet '10.0.0.0' + i % 1000, t, t + 30 * 86400, t, 0, 0, 0, 'filled',"
-            f" inet '232.0.0.0' + i, 0, t FROM generate_series(1, {n}) AS i,"
-            ' (SELECT extract(epoch FROM now())::bigint AS t) AS now', 'book', timeout=3600)
+        postgres.fill_book(self.cluster, 'book', n, '232.0.0.0', '232.0.0.0')
         print(f'the database took {n} leases in {time.monotonic() - began:.1f} s')
+        self.cluster.sql('CHECKPOINT', timeout=600)  # else it comes into what is measured next
 
     def measure_start(self, n):
         began = time.monotonic()
@@ -126,6 +122,7 @@ class Bench:
 
 
 def measure_all(bench, flights):
+    """Returns the exchanges a second of one server and of two, of the last row."""
     print(f'{"flight":>6} {"one/s":>8} {"p50 us":>8} {"p99 us":>8} {"two/s":>8} {"p50 us":>8} '
           f'{"p99 us":>8} {"bare/s":>8} {"of it":>6} {"same/s":>8} {"of it":>6}')
     for flight in flights:
@@ -138,14 +135,24 @@ def measure_all(bench, flights):
         print(f'{flight:6} {one[0]:8.0f} {one[1]:8.0f} {one[2]:8.0f} {two[0]:8.0f} {two[1]:8.0f} '
               f'{two[2]:8.0f} {bare:8.0f} {one[0] / bare:6.2f} {same:8.0f} {one[0] / same:6.2f}',
               flush=True)
+    return one[0], two[0]
+
+
+def measure_filled(bench, leases, flights, empty):
+    bench.fill(leases)
+    bench.measure_start(leases)
+    one, two = measure_all(bench, flights)
+    print(f'with {leases} leases {one / empty[0]:.2f} of what one server did with none, and '
+          f'{two / empty[1]:.2f} of what two did')
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--quick', action='store_true')
-    parser.add_argument('--leases', type=int, default=0)
+    parser.add_argument('--leases', type=int)
     options = parser.parse_args()
     quick = options.quick or 'BENCH_QUICK' in os.environ
+    leases = options.leases if options.leases is not None else 50000 if quick else 500000
     if postgres.missing():
         print(f'bench_shared_book: {postgres.missing()}; nothing is measured')
         return
@@ -158,10 +165,9 @@ def main():
         bench.start()
         print('madcapd on PostgreSQL: REQUEST, RENEW, RELEASE in turn, each answered when it is '
               'on disk')
-        if options.leases:
-            bench.fill(options.leases)
-            bench.measure_start(options.leases)
-        measure_all(bench, (1, 256) if quick else FLIGHTS)
+        empty = measure_all(bench, (1, 256) if quick else FLIGHTS)
+        if leases > 0:
+            measure_filled(bench, leases, (256,) if quick else (16, 256), empty)
     finally:
         bench.close()
         shutil.rmtree(directory, ignore_errors=True)

@@ -355,6 +355,17 @@ class Together(Shared):
         self.assert_ack(self.ask(server, wire.renew(lease)))
         self.assertEqual(len(self.admin_of(server, 'leases')), 2)
 
+    def test_what_was_changed_by_hand_is_read_by_all(self):
+        one, two = self.serve(), self.serve()
+        lease, _ = self.request(one)
+        self.assert_ack(self.ask(two, wire.renew(lease)))
+        self.sql('DELETE FROM madcap.lease;'
+                 'UPDATE madcap.book SET version = version + 1, token = token + 1')
+        self.request(one)
+        for server in (two, one):
+            self.assert_nak(self.ask(server, wire.renew(lease)), wire.UNKNOWN_LEASE)
+            self.assertEqual(len(self.admin_of(server, 'leases')), 1)
+
     def test_a_clock_that_is_off_does_no_harm(self):
         # Of a sanitized build, the sanitizer has to come second for once.
         skewed = {'LD_PRELOAD': str(paths.MODULES / 'skewed.so'), 'SKEW_SEC': '7200',
@@ -510,6 +521,18 @@ class Large(Shared):
 
     def fill(self):
         postgres.fill_book(self.cluster, self.database, self.LEASES, ORG['first'], '239.193.0.0')
+
+    def test_a_book_that_was_changed_by_hand_is_read_once(self):
+        def metric(name):
+            return self.admin_of(server, 'metrics')['values'][name]
+
+        server = self.serve()
+        self.fill()
+        wait_for(lambda: len(self.admin_of(server, 'leases')) == self.LEASES, 'the leases')
+        loads, refreshes = metric('book_reloads_total'), metric('book_exchanges_total')
+        wait_for(lambda: metric('book_exchanges_total') >= refreshes + 3, 'three more looks')
+        self.assertEqual(metric('book_reloads_total'), loads)
+        self.request(server)
 
     def assert_few(self, rows, what):
         """Besides the one that the constraint has looked at for each that was filled in."""
