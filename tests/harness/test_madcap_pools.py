@@ -9,7 +9,7 @@ import unittest
 
 from rasip_test import config, madcap_fake, madcap_wire as wire, paths
 from rasip_test.case import Case
-from rasip_test.madcapd import Madcapd, wait_for
+from rasip_test.madcapd import Madcapd, make_network, wait_for
 
 SCOPE = '239.192.0.0'
 
@@ -506,6 +506,205 @@ class Keeping(Served):
         self.assertIn(group_of(address), self.at_server())
         h.disconnect('a')
         self.assertEqual(self.at_server(), {})
+
+
+class Answers(Served):
+    """Servers that answer otherwise than they are asked: nothing of it is used, and it goes back."""
+
+    def assert_released(self, fake, *messages):
+        """Each of the requests has been given back under its own id."""
+        wanted = {message.get(wire.LEASE_ID) for message in messages}
+        wait_for(lambda: self.rasip('reclaim') and wanted <= {
+            m.get(wire.LEASE_ID) for m in fake.seen if m.kind == wire.RELEASE}, 'the releases')
+
+    def closed_by_renewal(self, renewal):
+        def answer(message):
+            if message.kind == wire.RELEASE:
+                return madcap_fake.ack(message)
+            return renewal(message) if message.kind == wire.RENEW else \
+                madcap_fake.grant(message, seconds=3)
+
+        fake = self.fake(answer)
+        h = self.start(self.pool(fake))
+        self.assert_up(h.connect('a', user='a'))
+        wait_for(lambda: h.wait(0.2) and h.events('close', 'a'), 'the end of the session')
+        self.assertEqual(len(h.events('release', 'a')), 1)
+        self.assertEqual(self.leases(), [])
+        self.assert_released(fake, fake.seen[0])
+        return h.events('close', 'a')[0]
+
+    def test_a_renewal_of_another_address(self):
+        self.assertIn('has renewed another one', self.closed_by_renewal(
+            lambda m: madcap_fake.grant(m, ('239.192.0.8', 1), seconds=3)))
+
+    def test_a_renewal_for_later(self):
+        now = int(time.time())
+        self.assertIn('has renewed it for later', self.closed_by_renewal(
+            lambda m: madcap_fake.grant(m, seconds=3, extra=(
+                (wire.START_TIME, wire.u32(now + 600)), (wire.CURRENT_TIME, wire.u32(now))))))
+
+    def test_a_renewal_of_nothing(self):
+        self.closed_by_renewal(lambda m: madcap_fake.grant(m, seconds=0))
+
+    def refused_grant(self, *ranges):
+        fake = self.fake(lambda m: madcap_fake.ack(m) if m.kind == wire.RELEASE
+                         else madcap_fake.grant(m, *ranges))
+        h = self.start(self.pool(fake))
+        self.assert_refused(h.connect('a', user='a'))
+        self.assert_released(fake, fake.seen[0])
+        self.assertEqual(self.leases(), [])
+        return h.log('a')
+
+    def test_a_grant_of_two_addresses(self):
+        self.refused_grant(('239.192.0.7', 2))
+
+    def test_a_grant_of_an_address_of_no_pool(self):
+        self.assertIn('no answer', self.refused_grant(('239.192.0.200', 1)))
+
+    def test_a_grant_that_began_before(self):
+        """What is left of it is what counts."""
+        now = int(time.time())
+        fake = self.fake(lambda m: madcap_fake.grant(m, seconds=3600, extra=(
+            (wire.START_TIME, wire.u32(now - 3000)), (wire.CURRENT_TIME, wire.u32(now))))
+            if m.kind == wire.REQUEST else madcap_fake.ack(m))
+        h = self.start(self.pool(fake))
+        answer = h.connect('a', user='a')
+        self.assert_up(answer)
+        self.assertLessEqual(abs(int(answer['env']['RASIP_LEASE_END']) - now - 600), 5)
+
+    def adopted(self, renewal, timeout='2s'):
+        """A dead session's lease, which is renewed for its user; returns the server and what became
+        of that."""
+        def answer(message):
+            if message.kind == wire.RELEASE:
+                return madcap_fake.ack(message)
+            return renewal(message) if message.kind == wire.RENEW else madcap_fake.grant(message)
+
+        fake = self.fake(answer)
+        h = self.start(self.pool(fake, timeout=timeout))
+        address = self.assert_up(h.connect('a', user='alice'))
+        h.kill('a')
+        self.assert_up(h.connect('b', user='alice', port='ttyS7'), address)
+        self.assertEqual(len(self.leases()), 1)
+        first, *_, last = [m for m in fake.seen if m.kind == wire.REQUEST]
+        self.assertNotEqual(first.get(wire.LEASE_ID), last.get(wire.LEASE_ID))
+        return fake, first, last
+
+    def test_what_the_dead_had_and_the_server_has_forgotten(self):
+        fake, first, _ = self.adopted(lambda m: madcap_fake.nak(m, wire.UNKNOWN_LEASE, b''))
+        self.rasip('reclaim')
+        self.assertNotIn(first.get(wire.LEASE_ID),
+                         [m.get(wire.LEASE_ID) for m in fake.seen if m.kind == wire.RELEASE])
+
+    def test_what_the_dead_had_is_renewed_as_something_else(self):
+        fake, first, last = self.adopted(lambda m: madcap_fake.grant(m, ('239.192.0.8', 1)))
+        self.assert_released(fake, first)
+        self.assertNotIn(last.get(wire.LEASE_ID),
+                         [m.get(wire.LEASE_ID) for m in fake.seen if m.kind == wire.RELEASE])
+
+    def test_what_the_dead_had_and_no_answer(self):
+        fake, first, _ = self.adopted(lambda m: None, timeout='4s')
+        self.assert_released(fake, first)
+
+    def test_all_is_reserved(self):
+        fake = self.fake(lambda m: madcap_fake.grant(m, (str(m.ranges[0][0]), 1)))
+        h = self.start(self.pool(fake, ranges=('10.80.0.6-10.80.0.7',)),
+                       assign=[{'user': 'six', 'address': '10.80.0.6'},
+                               {'user': 'seven', 'address': '10.80.0.7'}, {'pool': 'campus'}])
+        self.assert_refused(h.connect('a', user='a'), 'reserved')
+        self.assertEqual(fake.seen, [])
+        self.assert_up(h.connect('b', user='seven'), '10.80.0.7')
+
+    def test_a_reservation_whose_server_does_not_answer(self):
+        fake = self.fake()
+        h = self.start(self.pool(fake, timeout='1s'),
+                       assign=[{'user': 'seven', 'address': '10.80.0.7'}, {'pool': 'campus'}])
+        self.assert_refused(h.connect('b', user='seven'), 'no answer')
+        self.assertEqual(self.leases(), [])
+
+    def test_explain_tells_the_address_that_is_asked_for_first(self):
+        fake = self.fake(lambda m: madcap_fake.grant(m) if m.kind == wire.REQUEST
+                         else madcap_fake.ack(m))
+        h = self.start(self.pool(fake))
+        address = self.assert_up(h.connect('a', user='alice'))
+        h.disconnect('a')
+        self.assertIn(f'first for {address}', self.rasip('explain', '--user', 'alice'))
+
+    def test_an_interface_that_is_not_there(self):
+        self.write_config(self.pool())
+        text = self.conf.read_text().replace('servers = ', 'interface = "nope0"; servers = ')
+        self.conf.write_text(text.replace('servers = ();', '').replace('servers = (  );', ''))
+        h = self.start()
+        self.assert_refused(h.connect('a', user='a'), 'there is no interface nope0')
+
+
+class Discovery(Served):
+    """Servers that are found by multicast, in a network of their own."""
+
+    def setUp(self):
+        super().setUp()
+        self.network = make_network(self, 'one', 'two', 'ras')
+
+    def at(self, name, number, answer):
+        with self.network.enter(name):
+            server = madcap_fake.FakeServer(answer, address='0.0.0.0', port=wire.PORT,
+                                            group='239.255.255.254',
+                                            interface=f'192.0.2.{number}')
+        self.addCleanup(server.close)
+        return server
+
+    @staticmethod
+    def offering(number, on_request):
+        """Offers, answers a request by `on_request`, and hears releases."""
+        server = f'192.0.2.{number}'
+
+        def answer(message):
+            if message.kind == wire.DISCOVER:
+                return madcap_fake.reply(message, wire.OFFER, wire.lease_time(3600),
+                                         wire.scope(SCOPE), wire.ranges(('239.192.0.7', 1)),
+                                         server=server)
+            if message.kind == wire.REQUEST and message.get(wire.SERVER_ID)[2:] != \
+                    wire.server_id(server)[1][2:]:
+                return None
+            return on_request(message, server) if message.kind == wire.REQUEST else \
+                madcap_fake.ack(message, server=server)
+
+        return answer
+
+    def serve(self, **settings):
+        madcap = {'scope': SCOPE, 'timeout': '10s', 'lease': '1h', 'interface': 'eth0'}
+        return self.start(config.pool('campus', '10.80.0.0-10.80.0.9', backend='madcap',
+                                      madcap=madcap, **settings),
+                          wrap=self.network.wrap('ras'))
+
+    def test_the_one_that_is_found_is_written_down_and_released(self):
+        one = self.at('one', 1, self.offering(
+            1, lambda m, server: madcap_fake.grant(m, server=server)))
+        h = self.serve()
+        self.assert_up(h.connect('a', user='a'), '10.80.0.7')
+        self.assertEqual(self.leases()[0]['server'], '192.0.2.1:2535')
+        h.disconnect('a')
+        wait_for(lambda: 'RELEASE' in one.kinds(), 'the release')
+
+    def test_one_that_offers_and_is_silent_then_is_owed_a_release(self):
+        """It may have granted all the same."""
+        silent = {}  # the first of them that is asked
+
+        def on_request(message, server):
+            return None if silent.setdefault('name', server) == server else \
+                madcap_fake.grant(message, server=server)
+
+        servers = {f'192.0.2.{number}': self.at(name, number, self.offering(number, on_request))
+                   for number, name in ((1, 'one'), (2, 'two'))}
+        h = self.serve()
+        self.assert_up(h.connect('a', user='a'), '10.80.0.7')
+        mute = servers.pop(silent['name'])
+        (used, other), = servers.items()
+        self.assertEqual(self.leases()[0]['server'], f'{used}:2535')
+        wait_for(lambda: subprocess.run(
+            [*self.network.wrap('ras'), str(paths.RASIP), '-c', str(self.conf), 'reclaim'],
+            check=True) and 'RELEASE' in mute.kinds(), 'the release')
+        self.assertNotIn('RELEASE', other.kinds())
 
 
 class Owed(Served):

@@ -134,7 +134,7 @@ __attribute__((unused)) static uint32_t be(const char *text)
 	return htonl(addr);
 }
 
-static const char *text_of(uint32_t addr_be)
+__attribute__((unused)) static const char *text_of(uint32_t addr_be)
 {
 	static char texts[4][IP4_TEXT_SIZE];
 	static unsigned int next;
@@ -143,7 +143,7 @@ static const char *text_of(uint32_t addr_be)
 	return format_ip4(ntohl(addr_be), texts[next]);
 }
 
-static int acquire(struct pool_lease *lease, const char *user)
+__attribute__((unused)) static int acquire(struct pool_lease *lease, const char *user)
 {
 	*lease = POOL_LEASE_NONE;
 	fixture.why.text[0] = '\0';

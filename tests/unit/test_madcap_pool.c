@@ -455,19 +455,25 @@ static void kill_somebody(void)
 		die(session);
 }
 
-/* The machine starts anew: nothing of runtime_dir is left. */
-static void reboot(void)
+/* Nothing of runtime_dir is left. */
+static void restart_machine(struct machine *machine)
 {
-	struct machine *machine = &sim.machines[draw() % MACHINES];
 	char command[256];
 
-	for (size_t i = 0; i < SESSIONS; i++)
-		if (sim.sessions[i].is_live && sim.sessions[i].machine == machine->number)
-			die(&sim.sessions[i]);
 	pool_rest(machine->pool);
 	machine->boot++;
 	snprintf(command, sizeof(command), "rm -rf %s/run", machine->dir);
 	ck_assert_int_eq(system(command), 0);
+}
+
+static void reboot(void)
+{
+	struct machine *machine = &sim.machines[draw() % MACHINES];
+
+	for (size_t i = 0; i < SESSIONS; i++)
+		if (sim.sessions[i].is_live && sim.sessions[i].machine == machine->number)
+			die(&sim.sessions[i]);
+	restart_machine(machine);
 }
 
 /* What it had not read yet is lost with it. (Otherwise a doubled REQUEST could come after the release
@@ -768,6 +774,32 @@ START_TEST(a_delivery_that_is_broken_off_is_for_others_at_once)
 }
 END_TEST
 
+/* The registry is gone then; what was remembered of the user, and the server's lease, are not. */
+START_TEST(t19_a_lease_of_before_a_reboot_is_renewed_for_its_user)
+{
+	struct session session;
+	struct madcap_client_id first;
+	struct error why = { "" };
+	uint32_t addr_be;
+
+	begin(6, ONE_POOL);
+	ck_assert_int_eq(acquire(0, "alice", &session), 0);
+	first = session.lease.served->record.id;
+	addr_be = session.lease.addr_be;
+	ck_assert_int_eq(pool_maintain(pool_of(&session), &why), 0);
+	die(&session);
+	restart_machine(&sim.machines[0]);
+	sim.now_us += INT64_C(60) * 1000000; /* the machine needs that long to start */
+	ck_assert_int_eq(acquire(0, "alice", &session), 0);
+	ck_assert_uint_eq(session.lease.addr_be, addr_be);
+	ck_assert_mem_eq(&session.lease.served->record.id, &first, sizeof(first));
+	ck_assert_uint_eq(left_at_server(), 1);
+	end_session(&session);
+	ck_assert_uint_eq(left_at_server(), 0);
+	finish();
+}
+END_TEST
+
 /* The kernel's, where no test says otherwise. */
 START_TEST(this_boot_of_the_machine_is_known)
 {
@@ -797,6 +829,7 @@ int main(void)
 	tcase_add_test(single, a_release_that_was_not_heard_is_tried_again_soon);
 	tcase_add_test(single, a_release_whose_process_was_killed_is_tried_again_soon);
 	tcase_add_test(single, a_delivery_that_is_broken_off_is_for_others_at_once);
+	tcase_add_test(single, t19_a_lease_of_before_a_reboot_is_renewed_for_its_user);
 	tcase_add_test(single, this_boot_of_the_machine_is_known);
 	suite_add_tcase(suite, single);
 	return run_suite(suite);
