@@ -130,11 +130,15 @@ static enum progress take_in(struct in_use *in_use, union reply *reply, size_t s
 {
 	for (struct nlmsghdr *message = &reply->header; NLMSG_OK(message, size);
 	     message = NLMSG_NEXT(message, size)) {
+		bool is_torn = (message->nlmsg_flags & NLM_F_DUMP_INTR) != 0;
+
 		if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
 			*ret_errnum = error_of(message);
-			return *ret_errnum == 0 ? COMPLETE : FAILED;
+			if (*ret_errnum != 0)
+				return FAILED;
+			return is_torn ? INCOMPLETE : COMPLETE;
 		}
-		if ((message->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
+		if (is_torn)
 			return INCOMPLETE;
 		if (message->nlmsg_type == RTM_NEWADDR && !add_all(in_use, message))
 			return INCOMPLETE;

@@ -30,11 +30,12 @@ struct store {
 	size_t map_bytes;
 	unsigned int flags; /* LMDB's */
 	MDB_dbi dbi;
+	bool is_open; /* `env` is */
 	bool have_dbi;
 	bool read_only;
 	pid_t pid;
 	uint32_t version;
-	uint64_t heads_size; /* LMDB reads so much at every step; 0: it is being opened */
+	uint64_t size; /* of the file, when it was opened and after the last change of ours */
 	char kind[32];
 	char *path;
 };
@@ -101,19 +102,28 @@ static int read_extent(const struct store *store, struct extent *ret)
 	MDB_stat stat;
 	struct stat file;
 
-	if (mdb_env_get_fd(store->env, &ret->fd) != 0)
+	if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0 ||
+	    mdb_env_get_fd(store->env, &ret->fd) != 0)
 		return MDB_INVALID;
+	/* Last: it grows meanwhile. */
 	if (fstat(ret->fd, &file) != 0)
 		return errno;
-	if ((uint64_t)file.st_size < store->heads_size)
-		return MDB_CORRUPTED;
-	if (mdb_env_info(store->env, &info) != 0 || mdb_env_stat(store->env, &stat) != 0)
-		return MDB_INVALID;
 	ret->size = (uint64_t)file.st_size;
 	ret->page_size = stat.ms_psize;
 	/* A store that has never been committed to has two meta pages and maybe nothing else. */
 	ret->n_pages = info.me_last_txnid > 0 ? (uint64_t)info.me_last_pgno + 1 : 0;
 	return 0;
+}
+
+/* Nobody makes the file shorter again. */
+static void note_size(struct store *store)
+{
+	struct stat file;
+	int fd;
+
+	if (mdb_env_get_fd(store->env, &fd) == 0 && fstat(fd, &file) == 0 &&
+	    (uint64_t)file.st_size > store->size)
+		store->size = (uint64_t)file.st_size;
 }
 
 static bool is_whole(const struct extent *extent)
@@ -178,35 +188,34 @@ out:
 	return rc;
 }
 
-/* LMDB reads pages through a map: a file cut short would be a SIGBUS, not an error. */
-static int check_length(struct store *store, struct error *error)
+/* LMDB reads pages through a map: a file cut short would be a SIGBUS, not an error. 0, or LMDB's code. */
+static int check_length(struct store *store)
 {
 	struct extent extent;
 	int rc = read_extent(store, &extent);
 
-	if (rc == 0)
-		store->heads_size = FIRST_PAGE * extent.page_size;
 	if (rc == 0 && !is_whole(&extent))
 		rc = store->read_only ? MDB_CORRUPTED : add_missing_pages(store);
-	return rc == 0 ? 0 : fail(store, rc, "look at it", error);
+	if (rc == 0)
+		note_size(store);
+	return rc;
 }
 
 int store_check_file(const struct store *store, struct error *error)
 {
-	struct extent extent;
 	struct stat named, open;
-	int rc = read_extent(store, &extent);
+	int fd;
 
-	if (rc == 0 && (stat(store->path, &named) != 0 || fstat(extent.fd, &open) != 0))
-		rc = errno;
-	if (rc != 0)
-		return fail(store, rc, "look at it", error);
+	if (mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &open) != 0 ||
+	    stat(store->path, &named) != 0)
+		return fail(store, errno, "look at it", error);
 	if (named.st_dev != open.st_dev || named.st_ino != open.st_ino) {
 		error_set(error, "%s has become another file than the one that was opened",
 			  store->path);
 		return POOL_E_STORE;
 	}
-	return is_whole(&extent) ? 0 : fail(store, MDB_CORRUPTED, "use it", error);
+	return (uint64_t)open.st_size >= store->size ? 0
+						     : fail(store, MDB_CORRUPTED, "use it", error);
 }
 
 /*
@@ -276,7 +285,8 @@ static int sync_directory_of(const char *path)
 		return errno;
 	rc = fsync(fd) == 0 ? 0 : errno;
 	close(fd);
-	return rc;
+	/* Not all file systems know that. */
+	return rc == EINVAL || rc == ENOTSUP ? 0 : rc;
 }
 
 /*
@@ -363,9 +373,10 @@ static void close_env(struct store *store)
 
 	if (store->env == NULL)
 		return;
-	fd = hold_lock_file(store);
+	fd = store->is_open ? hold_lock_file(store) : -1;
 	mdb_env_close(store->env);
 	store->env = NULL;
+	store->is_open = false;
 	if (fd >= 0)
 		close(fd);
 }
@@ -382,6 +393,7 @@ static int open_lmdb(struct store *store)
 		rc = mdb_env_set_maxreaders(store->env, READERS_MAX);
 	if (rc == 0)
 		rc = mdb_env_open(store->env, store->path, store->flags, 0600);
+	store->is_open = rc == 0;
 	return rc;
 }
 
@@ -401,7 +413,8 @@ static int open_env(struct store *store, const struct store_options *options, st
 		return fail(store, rc, "open it", error);
 	/* A reader that was killed would keep every page from being used again, until the map is full. */
 	(void)mdb_reader_check(store->env, NULL);
-	return check_length(store, error);
+	rc = check_length(store);
+	return rc == 0 ? 0 : fail(store, rc, "look at it", error);
 }
 
 int store_open(struct store **ret, const struct store_options *options, struct error *error)
@@ -469,13 +482,21 @@ static int try_to_begin(struct store *store, bool write, MDB_txn **ret)
 	return rc;
 }
 
+/* The same file; LMDB would make another one where it is gone. */
 static int reopen(struct store *store)
 {
+	struct stat file;
 	int rc;
 
 	close_env(store);
 	store->have_dbi = false;
+	if (stat(store->path, &file) != 0)
+		return errno;
+	if ((uint64_t)file.st_size < store->size)
+		return MDB_CORRUPTED;
 	rc = open_lmdb(store);
+	if (rc == 0)
+		rc = check_length(store);
 	if (rc != 0)
 		close_env(store);
 	return rc;
@@ -614,6 +635,8 @@ int store_commit(struct store_txn **txn, struct error *error)
 
 	close_cursor(*txn);
 	rc = mdb_txn_commit((*txn)->txn);
+	if (rc == 0)
+		note_size(store);
 	free(*txn);
 	*txn = NULL;
 	return rc == 0 ? 0 : fail(store, rc, "commit", error);

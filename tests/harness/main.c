@@ -225,7 +225,7 @@ static void do_wait(double seconds)
 
 static void do_storm(struct fleet *fleet, const struct call *call)
 {
-	char text[CALL_LINE_MAX + 512];
+	char text[512];
 
 	if (storm_run(fleet, call, text, sizeof(text)) < 0)
 		print_answer(NULL, "error", "the storm came to a halt");

@@ -155,13 +155,13 @@ static void report(struct storm *storm, double seconds, unsigned duplicates, cha
 	json_begin(&json, text, size);
 	json_number(&json, "sessions", (double)storm->n_to_start);
 	json_number(&json, "refused", (double)(storm->n_refused + mute));
-	json_number(&json, "mute", (double)mute);
-	json_raw(&json, "refusal", storm->n_refused ? storm->refusal : "null");
 	json_number(&json, "duplicates", duplicates);
 	json_number(&json, "seconds", seconds);
 	json_number(&json, "p50_us", percentile(storm, 50));
 	json_number(&json, "p99_us", percentile(storm, 99));
 	json_end(&json);
+	if (storm->n_refused > 0)
+		fprintf(stderr, "ras-harness: the first that was refused: %s\n", storm->refusal);
 }
 
 static void abandon(struct storm *storm)

@@ -19,6 +19,8 @@
 #include "store.h"
 #include "suite.h"
 
+static int begins_to_fail; /* mdb_txn_begin() */
+
 #define TWO "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.2\"); } );"
 
 /* The lease store's file, whose name carries the boot on a real disk. */
@@ -161,12 +163,58 @@ START_TEST(a_file_may_end_before_pages_that_are_free)
 	for (unsigned int keep = 0; keep < 40; keep++) {
 		ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
 		write_and_remove(store, 40 + 3 * keep, keep);
+		ck_assert_msg(store_check_file(store, &fixture.why) == 0, "%s", fixture.why.text);
 		store_close(&store);
 		ck_assert_msg(store_open(&store, &options, &fixture.why) == 0, "%s",
 			      fixture.why.text);
 		write_and_remove(store, 100, keep);
+		ck_assert_msg(store_check_file(store, &fixture.why) == 0, "%s", fixture.why.text);
 		store_close(&store);
 	}
+}
+END_TEST
+
+START_TEST(a_file_that_is_cut_short_while_it_is_open)
+{
+	char path[300];
+	const struct store_options options = {
+		.path = path, .kind = "test", .version = 1, .map_bytes = 1 << 26, .create = true
+	};
+	struct store *store = NULL;
+	struct stat file;
+
+	snprintf(path, sizeof(path), "%s/store.mdb", fixture.dir);
+	ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
+	write_and_remove(store, 100, 50);
+	ck_assert_int_eq(stat(path, &file), 0);
+	ck_assert_int_eq(store_check_file(store, &fixture.why), 0);
+	ck_assert_int_eq(truncate(path, file.st_size - 1), 0);
+	ck_assert_int_eq(store_check_file(store, &fixture.why), POOL_E_DAMAGED);
+	ck_assert_int_eq(truncate(path, file.st_size), 0);
+	ck_assert_int_eq(store_check_file(store, &fixture.why), 0);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(store_check_file(store, &fixture.why), POOL_E_STORE);
+	store_close(&store);
+}
+END_TEST
+
+/* It is opened again where LMDB's mutexes are destroyed, and never made anew. */
+START_TEST(a_file_that_is_gone_is_not_made_again)
+{
+	char path[300];
+	const struct store_options options = {
+		.path = path, .kind = "test", .version = 1, .map_bytes = 1 << 26, .create = true
+	};
+	struct store *store = NULL;
+	struct store_txn *txn;
+
+	snprintf(path, sizeof(path), "%s/store.mdb", fixture.dir);
+	ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
+	ck_assert_int_eq(unlink(path), 0);
+	begins_to_fail = 1;
+	ck_assert_int_eq(store_begin(store, true, &txn, NULL, &fixture.why), POOL_E_STORE);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	store_close(&store);
 }
 END_TEST
 
@@ -347,7 +395,6 @@ END_TEST
 
 /* ---- LMDB's mutexes: newer versions destroy them --------------------------------------------- */
 
-static int begins_to_fail;
 static int n_closed;
 static bool were_held;
 
@@ -493,6 +540,8 @@ int main(void)
 	tcase_add_test(tcase, cut_short);
 	tcase_add_test(tcase, cut_inside_the_head);
 	tcase_add_test(tcase, a_file_may_end_before_pages_that_are_free);
+	tcase_add_test(tcase, a_file_that_is_cut_short_while_it_is_open);
+	tcase_add_test(tcase, a_file_that_is_gone_is_not_made_again);
 	tcase_add_test(tcase, another_version);
 	tcase_add_test(tcase, another_kind);
 	tcase_add_test(tcase, a_damaged_memory_costs_nobody_an_address);
