@@ -6,8 +6,10 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
+import threading
 import time
 import unittest
 
@@ -633,6 +635,94 @@ class Real(madcapd.Case):
             else:
                 held.append(lease)
         return held
+
+
+class OddServer(madcapd.Case):
+    """`madcap admin` with something at the socket that is no madcapd, or is broken."""
+
+    VERBS = (('scopes',), ('leases',), ('pending',), ('metrics',), ('release', '239.192.0.7'),
+             ('approve', '00ff'), ('deny', '00ff'))
+    NONSENSE = (None, True, 5, 'x', [], {}, [5], [None], ['x'], [[]], [{}],
+                {'leases': 5}, {'values': 5}, {'text': 5},
+                [{'addresses': 5, 'ranges': {}, 'state': 7, 'start': 'x', 'end': [], 'scope': 1}],
+                [{'first': 5, 'last': None, 'ttl': 'x', 'free': {}, 'names': 3}],
+                [{'request_id': 1, 'client': {}, 'addresses': [1, None, {}]}])
+
+    def setUp(self):
+        super().setUp()
+        self.write_config()
+        self.state_dir.mkdir(mode=0o750)
+        self.answer = b''
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.addCleanup(self.socket.close)
+        self.socket.bind(str(self.state_dir / 'admin.sock'))
+        self.socket.listen(5)
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+
+    def serve(self):
+        while True:
+            try:
+                connection = self.socket.accept()[0]
+            except OSError:
+                return
+            with connection:
+                if self.answer is not None:
+                    connection.recv(65536)
+                    connection.sendall(self.answer)
+
+    def ask(self, *words):
+        done = run('admin', '-c', self.conf, *words)
+        self.assertIn(done.returncode, (0, 1), (words, self.answer, done.stderr))
+        if done.returncode == 1:
+            self.assertRegex(done.stderr, r'^madcap admin: .*\n$', (words, self.answer))
+            self.assertEqual(done.stdout, '')
+        return done
+
+    def test_answers_that_cannot_be_read(self):
+        self.thread.start()
+        for self.answer in (None, b'', b'\n', b'x\n', b'{"ok":tr', b'[]\n', b'{}\n', b'"ok"\n',
+                            b'{"ok":true}\n', b'{"ok":1,"result":1}\n', b'{"ok":false}\n',
+                            b'{"ok":false,"error":5}\n', b'\xff\xfe\n', b'{"ok":true,"result":'):
+            for verb in self.VERBS:
+                with self.subTest(verb, answer=self.answer):
+                    self.assertEqual(self.ask(*verb).returncode, 1)
+
+    def test_results_that_make_no_sense(self):
+        self.thread.start()
+        for result in self.NONSENSE:
+            self.answer = json.dumps({'ok': True, 'result': result}).encode() + b'\n'
+            for verb in self.VERBS:
+                for words in (verb, (*verb, '--json')):
+                    with self.subTest(words, result=result):
+                        self.ask(*words)
+
+    def test_nobody_accepts(self):
+        self.socket.close()
+        self.assertIn('no madcapd answers at', self.ask('leases').stderr)
+        (self.state_dir / 'admin.sock').unlink()
+        self.assertIn('no madcapd answers at', self.ask('leases').stderr)
+        self.state_dir.joinpath('admin.sock').mkdir()
+        self.assertEqual(self.ask('leases').returncode, 1)
+
+    def test_a_directory_with_a_long_name(self):
+        self.write_config(state_dir=self.directory / ('x' * 100))
+        self.assertIn('File name too long', self.ask('leases').stderr)
+
+    def test_an_argument_that_is_no_text(self):
+        self.thread.start()
+        done = subprocess.run([str(paths.MADCAP), 'admin', '-c', str(self.conf), 'release', b'\xff'],
+                              capture_output=True, timeout=LIMIT_SEC, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(b'no UTF-8 text', done.stderr)
+
+    @unittest.skipUnless(os.geteuid() == 0, 'needs root')
+    def test_as_somebody_who_may_not(self):
+        os.chmod(self.directory, 0o755)
+        os.chmod(self.conf, 0o644)
+        done = run('admin', '-c', self.conf, 'leases',
+                   wrap=('setpriv', '--reuid=65534', '--clear-groups'))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('Permission denied', done.stderr)
 
 
 class Discovery(madcapd.Case):

@@ -223,6 +223,88 @@ class Refusals(Shared):
         self.sql("UPDATE madcap.lease SET parts = 3")
         self.assert_refused('damaged', 'cannot be read')
 
+    # What the tables let somebody write who may write to them, and no server has written.
+    ODD_ROWS = (
+        "UPDATE madcap.lease SET address = '198.51.100.1'",
+        'UPDATE madcap.lease SET flags = 300',
+        'UPDATE madcap.lease SET wanted = 70000',
+        'UPDATE madcap.lease SET wanted_min = -1',
+        'UPDATE madcap.lease SET wanted_lease_sec = 4294967296',
+        'UPDATE madcap.lease SET touched_sec = -5',
+        'UPDATE madcap.lease SET parts = 2')
+    ODD_HEADS = ("UPDATE madcap.book SET program = 'another'", 'DELETE FROM madcap.book')
+    NEXT_BATCH = ('UPDATE madcap.book SET version = version + 1, token = token + 1;'
+                  'INSERT INTO madcap.batch SELECT version, token, at_sec, \'somebody\','
+                  ' {changed}, {removed} FROM madcap.book')
+
+    def kept(self):
+        self.sql('CREATE TABLE IF NOT EXISTS kept_lease (LIKE madcap.lease);'
+                 'CREATE TABLE IF NOT EXISTS kept_book (LIKE madcap.book);'
+                 'INSERT INTO kept_lease SELECT * FROM madcap.lease;'
+                 'INSERT INTO kept_book SELECT * FROM madcap.book')
+
+    def restore(self):
+        columns = ('id, part, parts, state, flags, scope, client, starts_sec, ends_sec, touched_sec,'
+                   'wanted_min, wanted, wanted_lease_sec, server, address, extra_sec, held_from_sec,'
+                   'held_until_sec')
+        self.sql('DELETE FROM madcap.lease; DELETE FROM madcap.book;'
+                 f'INSERT INTO madcap.lease ({columns}) SELECT {columns} FROM kept_lease;'
+                 'INSERT INTO madcap.book SELECT * FROM kept_book;'
+                 'DELETE FROM madcap.batch WHERE version > (SELECT version FROM kept_book)')
+
+    def test_odd_rows(self):
+        """Refused, and left as they are; what is put right is used again."""
+        self.init_book()
+        server = self.serve()
+        lease, _ = self.request(server)
+        server.stop()
+        self.kept()
+        for odd, *words in (*((row, 'damaged', 'cannot be read', 'madcap.leases')
+                              for row in self.ODD_ROWS),
+                            *((head, 'not a lease book of madcapd') for head in self.ODD_HEADS)):
+            with self.subTest(odd):
+                self.sql(odd)
+                before = self.sql('SELECT * FROM madcap.lease')
+                self.assert_refused(*words)
+                self.assertEqual(self.sql('SELECT * FROM madcap.lease'), before)
+                self.restore()
+        with self.subTest('--init-book'):
+            self.sql(self.ODD_HEADS[0])
+            self.config_of('init')
+            done = self.run_madcapd('-c', self.conf, '--init-book')
+            self.assertEqual((done.returncode, done.stdout), (1, ''))
+            self.assertIn('not a lease book of madcapd', done.stderr)
+            self.restore()
+        self.assert_ack(self.ask(self.serve(), wire.renew(lease)))
+
+    def test_odd_rows_while_it_runs(self):
+        """No answer that nobody can stand for; it goes on by itself when they are put right."""
+        self.init_book()
+        server = self.serve(on_failure='nak')
+        lease, _ = self.request(server)
+        client = self.client(server)
+        changed = self.NEXT_BATCH.format(changed='ARRAY(SELECT id FROM madcap.lease)',
+                                         removed="'{}'")
+        for odd, word in (
+                *((f'{row}; {changed}', 'damaged') for row in self.ODD_ROWS),
+                *((head, 'not a lease book of madcapd') for head in self.ODD_HEADS),
+                (f"UPDATE madcap.lease SET scope = '239.192.0.1'; {changed}",
+                 'the scopes have to be the same on all servers'),
+                (self.NEXT_BATCH.format(changed="'{}'", removed="ARRAY[''::bytea]"),
+                 'its batches cannot be read')):
+            with self.subTest(odd):
+                self.sql('DROP TABLE IF EXISTS kept_lease, kept_book')
+                self.kept()
+                said = len(server.log())
+                self.sql(odd)
+                wait_for(lambda: client.ask(wire.request(ORG['first'])).kind == wire.NAK and
+                         word in server.log()[said:], word)
+                self.assertIsNone(server.process.poll())
+                self.restore()
+                wait_for(lambda: client.ask(wire.renew(lease)).kind == wire.ACK,
+                         'it to go on')
+        self.assertEqual(self.admin_of(server, 'leases')[0]['request_id'], lease.hex())
+
     def test_leases_that_overlap_are_refused_by_the_database(self):
         self.init_book()
         _, (address,) = self.request(self.serve())

@@ -139,6 +139,35 @@ START_TEST(rfc2730_2_13_2_approved_for_so_long)
 }
 END_TEST
 
+START_TEST(rfc2730_2_13_2_approved_for_so_long_without_a_least_time)
+{
+	struct madcap_message out = large(1);
+
+	with_operator();
+	with_number(&out, MADCAP_OPT_LEASE_TIME, 600);
+	assert_later(&out);
+	decide(1, madcap_server_approve);
+	with_number(&out, MADCAP_OPT_LEASE_TIME, 86400);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_eq(world.got.lease_time, 600);
+}
+END_TEST
+
+START_TEST(rfc2730_2_13_2_approved_for_so_many)
+{
+	struct madcap_message out = large(1);
+
+	with_operator();
+	assert_later(&out);
+	decide(1, madcap_server_approve);
+	with_count(&out, 7, 8);
+	ASSERT_NAK(&out, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_COUNT);
+	with_count(&out, 2, 8);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_eq(madcap_ranges_total(&world.got), 6);
+}
+END_TEST
+
 START_TEST(rfc2730_2_13_2_denied)
 {
 	struct madcap_message out = large(1);
@@ -186,6 +215,23 @@ START_TEST(rfc2730_3_13_retry_after_only_for_those_who_support_it)
 	with_count(&out, 2, 6); /* as many as need no consent */
 	ck_assert_int_eq(ask(&out), MADCAP_ACK);
 	ck_assert_uint_eq(madcap_ranges_total(&world.got), 5);
+}
+END_TEST
+
+START_TEST(rfc2730_3_13_no_offer_that_the_operator_has_to_allow)
+{
+	struct madcap_message out = message(MADCAP_DISCOVER, 1);
+
+	with_operator();
+	with_count(&out, 6, 6);
+	ck_assert_int_eq(ask(&out), 0);
+	with_count(&out, 2, 6);
+	ck_assert_int_eq(ask(&out), MADCAP_OFFER);
+	ck_assert_uint_eq(madcap_ranges_total(&world.got), 5);
+	out = message(MADCAP_DISCOVER, 2);
+	with_count(&out, 1, 2);
+	with_features(&out, "1", "", "");
+	ck_assert_int_eq(ask(&out), MADCAP_OFFER);
 }
 END_TEST
 
@@ -309,10 +355,13 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_2_13_2_retry_after_is_not_the_clients_choice);
 	tcase_add_test(tcase, rfc2730_2_13_2_come_back_later_until_approved);
 	tcase_add_test(tcase, rfc2730_2_13_2_approved_for_so_long);
+	tcase_add_test(tcase, rfc2730_2_13_2_approved_for_so_long_without_a_least_time);
+	tcase_add_test(tcase, rfc2730_2_13_2_approved_for_so_many);
 	tcase_add_test(tcase, rfc2730_2_13_2_denied);
 	tcase_add_test(tcase, rfc2730_2_13_2_renew_while_pending_is_invalid);
 	tcase_add_test(tcase, rfc2730_2_13_2_release_ends_a_pending_lease);
 	tcase_add_test(tcase, rfc2730_3_13_retry_after_only_for_those_who_support_it);
+	tcase_add_test(tcase, rfc2730_3_13_no_offer_that_the_operator_has_to_allow);
 	tcase_add_test(tcase, pending_leases_are_bounded);
 	tcase_add_test(tcase, limit_per_request);
 	tcase_add_test(tcase, limit_per_client);
