@@ -189,7 +189,7 @@ static int check_length(struct store *store, struct error *error)
 int store_check_file(const struct store *store, struct error *error)
 {
 	struct extent extent;
-	struct stat named, open;
+	struct stat named = { 0 }, open = { 0 };
 	int rc = read_extent(store, &extent);
 
 	if (rc == 0 && (stat(store->path, &named) != 0 || fstat(extent.fd, &open) != 0))
