@@ -324,8 +324,9 @@ bench: $(BENCHES) $(BUILD)/rasip ## the benchmarks; BENCH_QUICK=1 for a short ru
 	@for bench in $(BENCHES); do $$bench || exit 1; done
 	@RASIP_BUILD=$(abspath $(BUILD)) $(PYTHON) tests/bench/bench_shared_book.py
 
-# A corpus for each in tests/fuzz/corpus, a dictionary beside the target where it has one. What is
-# found meanwhile stays in build/fuzz/corpus; a crash leaves its input in build/fuzz.
+# A corpus for each in tests/fuzz/corpus, and a dictionary beside the target: its own, or that of
+# several (madcap.dict). What is found meanwhile stays in build/fuzz/corpus; a crash leaves its input
+# in build/fuzz.
 .PHONY: fuzz fuzz-afl fuzz-afl-build
 FUZZ_RUNS := $(FUZZERS:$(BUILD)/fuzz/fuzz_%=fuzz-run-%)
 fuzz: $(FUZZ_RUNS) ## every fuzz target, for FUZZ_SECONDS each; -j2 for two at a time
@@ -333,7 +334,7 @@ fuzz: $(FUZZ_RUNS) ## every fuzz target, for FUZZ_SECONDS each; -j2 for two at a
 $(FUZZ_RUNS): fuzz-run-%: $(BUILD)/fuzz/fuzz_%
 	@name=$*; found=$(BUILD)/fuzz/corpus/$$name; mkdir -p $$found; \
 		given=tests/fuzz/corpus/$$name; [ -d $$given ] || given=; \
-		words=tests/fuzz/$$name.dict; [ -f $$words ] || words=; \
+		words=$$(ls tests/fuzz/$$name.dict tests/fuzz/$${name%%_*}.dict 2>/dev/null | head -n 1); \
 		seconds=$(if $(filter $*,$(FUZZ_LONG)),60,$(FUZZ_SECONDS)); \
 		printf '  %-7s %s, %d s\n' FUZZ $$name $$seconds; \
 		$< -max_total_time=$$seconds -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
@@ -351,7 +352,7 @@ fuzz-afl-build:
 fuzz-afl: fuzz-afl-build ## likewise with AFL++; FUZZ_TARGETS="store parse" for some
 	@for name in $(or $(FUZZ_TARGETS),$(FUZZERS:$(BUILD)/fuzz/fuzz_%=%)); do \
 		given=tests/fuzz/corpus/$$name; out=$(BUILD)/afl/found/$$name; mkdir -p $$out; \
-		words=tests/fuzz/$$name.dict; [ -f $$words ] || words=; \
+		words=$$(ls tests/fuzz/$$name.dict tests/fuzz/$${name%%_*}.dict 2>/dev/null | head -n 1); \
 		printf '  %-7s %s\n' AFL $$name; \
 		$(AFL_ENV) afl-fuzz -V $(FUZZ_SECONDS) -t 10000 -i $$given -o $$out $${words:+-x $$words} \
 			-- $(BUILD)/afl/fuzz/fuzz_$$name >$$out/log 2>&1 || { tail -n 20 $$out/log; exit 1; }; \

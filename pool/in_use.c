@@ -169,7 +169,7 @@ static int read_table(struct in_use *in_use, int fd)
 	};
 	enum progress progress = MORE;
 	union reply reply;
-	size_t size;
+	size_t size = 0;
 	int errnum = ask(fd, &request);
 
 	while (errnum == 0 && progress == MORE) {

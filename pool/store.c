@@ -203,7 +203,7 @@ static int check_length(struct store *store)
 
 int store_check_file(const struct store *store, struct error *error)
 {
-	struct stat named, open;
+	struct stat named = { 0 }, open = { 0 };
 	int fd;
 
 	if (mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &open) != 0 ||

@@ -516,15 +516,3 @@ int madcap_client_code(const struct madcap_client *client)
 {
 	return client->code;
 }
-
-const char *madcap_client_state_name(enum madcap_client_state state)
-{
-	static const char *const names[] = {
-		[MADCAP_CLIENT_IDLE] = "idle",       [MADCAP_CLIENT_ASKING] = "asking",
-		[MADCAP_CLIENT_FINDING] = "finding", [MADCAP_CLIENT_CHOOSING] = "choosing",
-		[MADCAP_CLIENT_TAKING] = "taking",   [MADCAP_CLIENT_WAITING] = "waiting",
-		[MADCAP_CLIENT_DONE] = "done",       [MADCAP_CLIENT_FAILED] = "failed",
-	};
-
-	return names[state];
-}

@@ -233,7 +233,6 @@ int64_t madcap_client_deadline(const struct madcap_client *client);
 
 enum madcap_client_state madcap_client_state(const struct madcap_client *client);
 int madcap_client_code(const struct madcap_client *client);
-const char *madcap_client_state_name(enum madcap_client_state state);
 
 /* In state DONE: how many answers there are (one, except for scopes), and each of them. */
 size_t madcap_client_n_answers(const struct madcap_client *client);

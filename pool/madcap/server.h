@@ -201,8 +201,4 @@ bool madcap_server_stats(const struct madcap_server *server, const struct madcap
 bool madcap_server_group_next(const struct madcap_server *server, size_t *at,
 			      struct madcap_address *ret);
 
-/* Places in config->scopes, in the order in which scopes are announced: the smaller first. *ret
- * is the server's, until it is configured again; returned is how many there are. */
-size_t madcap_server_scope_order(const struct madcap_server *server, const size_t **ret);
-
 #endif

@@ -371,12 +371,6 @@ int server_scopes_set(struct madcap_server *server, const struct madcap_server_c
 	return 0;
 }
 
-size_t madcap_server_scope_order(const struct madcap_server *server, const size_t **ret)
-{
-	*ret = server->order;
-	return server->n_scopes;
-}
-
 /* Groups by number: the scopes' own, then the default ones; false behind the last. */
 static bool nth_group(const struct madcap_server *server, size_t at, struct madcap_address *ret)
 {

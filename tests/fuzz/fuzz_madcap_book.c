@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libFuzzer target: a lease book whose entries say anything. The input is a list of keys and values
- * (a length each; keys that begin with "=" are a serial number of one octet). A book that opens is
- * gone through, granted from, released from and swept; one that does not is left as it is.
+ * (a length each; keys that begin with "=" are a serial number of one octet), with a total that goes
+ * with them unless they have one of their own. A book that opens is gone through, granted from,
+ * released from and swept; one that does not is left as it is.
  */
 #include <unistd.h>
 
@@ -23,7 +24,8 @@ static struct book *open_book(void)
 					      .map_bytes = 1 << 22,
 					      .extra_sec = 60,
 					      .seed = 1,
-					      .unsynced = true };
+					      .unsynced = true,
+					      .trusted = true };
 	struct book *book = NULL;
 	struct error error = { "" };
 
@@ -51,15 +53,37 @@ static void put(struct store_txn *txn, struct wire_reader *reader)
 			 (struct store_bytes){ value, size });
 }
 
+/* Else no book would ever open: it would have lost what its total says. */
+static void put_total(struct store_txn *txn)
+{
+	uint8_t first[BOOK_KEY_SIZE], record[BOOK_TOTAL_SIZE];
+	struct book_total total = { .batch = 1 };
+	struct store_bytes key, value;
+	uint64_t serial;
+	int code;
+
+	if (store_get(txn, (struct store_bytes){ "B", 1 }, &value) == 0)
+		return;
+	book_record_key(0, first);
+	code = store_seek(txn, (struct store_bytes){ first, sizeof(first) }, &key, &value);
+	while (code == 0 && book_record_serial(key, &serial)) {
+		total.n_records++;
+		total.sum += book_record_sum(serial, value);
+		code = store_next(txn, &key, &value);
+	}
+	book_total_write(&total, record);
+	require(store_put(txn, (struct store_bytes){ "B", 1 },
+			  (struct store_bytes){ record, sizeof(record) }) == 0,
+		"a total");
+}
+
 /* Into a book that has been made by the book itself, so that kind and version are right. */
 static void fill(struct wire_reader *reader)
 {
 	char path[128];
-	const struct store_options options = { .path = path,
-					       .kind = "madcap lease book",
-					       .version = 1,
-					       .map_bytes = 1 << 22,
-					       .create = true };
+	const struct store_options options = {
+		.path = path, .kind = "madcap lease book", .map_bytes = 1 << 22, .create = true
+	};
 	struct store *store;
 	struct store_txn *txn;
 	struct error error;
@@ -70,6 +94,7 @@ static void fill(struct wire_reader *reader)
 	require(store_begin(store, true, &txn, NULL, &error) == 0, "a transaction");
 	for (int i = 0; i < ENTRIES_MAX && reader->at < reader->size && !reader->failed; i++)
 		put(txn, reader);
+	put_total(txn);
 	require(store_commit(&txn, &error) == 0, "a commit");
 	store_close(&store);
 }
