@@ -73,6 +73,11 @@ class Madcapd:
     def port(self):
         return self.listens[0][1]
 
+    def cpu_ticks(self):
+        """What it has used so far, in units of SC_CLK_TCK."""
+        stat = pathlib.Path(f'/proc/{self.process.pid}/stat').read_text('ascii')
+        return sum(map(int, stat.rpartition(')')[2].split()[11:13]))
+
     def send_signal(self, number):
         self.process.send_signal(number)
 
