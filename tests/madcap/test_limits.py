@@ -71,10 +71,10 @@ class Limited(madcapd.Case):
 
     def assert_rests(self, server, seconds=1.5):
         """It waits for something to happen, and does not ask for it all the time."""
-        before, lines = cpu_ticks(server), server.log().count('\n')
+        before, lines = server.cpu_ticks(), server.log().count('\n')
         time.sleep(seconds)
         self.assertIsNone(server.process.poll(), server.log())
-        self.assertLess(cpu_ticks(server) - before, os.sysconf('SC_CLK_TCK') * seconds / 4)
+        self.assertLess(server.cpu_ticks() - before, os.sysconf('SC_CLK_TCK') * seconds / 4)
         self.assertLess(server.log().count('\n') - lines, 5, server.log())
 
     def assert_says(self, server, *words):
@@ -83,11 +83,6 @@ class Limited(madcapd.Case):
             if all(word in line for word in words):
                 return
         self.fail(f'no line with {words}:\n{server.log()}')
-
-
-def cpu_ticks(server):
-    stat = pathlib.Path(f'/proc/{server.process.pid}/stat').read_text('ascii')
-    return sum(map(int, stat.rpartition(')')[2].split()[11:13]))
 
 
 def prlimit(server, which, soft):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Several madcapd with one lease book in a real PostgreSQL."""
 
+import errno
 import itertools
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -669,6 +671,24 @@ class Outages(Shared):
         server.wait_log('can be used again')
         self.assertEqual(self.admin_of(server, 'leases')[0]['addresses'], addresses)
         self.assertEqual(self.admin_of(server, 'metrics')['values']['book_up'], 1)
+
+    def test_no_descriptor_for_a_connection(self):
+        """It says so, waits, and connects when it may; and no answer is made up meanwhile."""
+        server = self.serve(SMALL)
+        lease, _ = self.request(server)
+        pid = server.process.pid
+        hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)[1]
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (5, hard))
+        self.sql('SELECT pg_terminate_backend(pid) FROM pg_stat_activity'
+                 " WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        server.wait_log(os.strerror(errno.EMFILE))
+        self.assertIsNone(self.ask(server, wire.renew(lease), timeout=0.7))
+        before, lines = server.cpu_ticks(), server.log().count('\n')
+        time.sleep(1.5)
+        self.assertLess(server.cpu_ticks() - before, os.sysconf('SC_CLK_TCK') / 2)
+        self.assertLess(server.log().count('\n') - lines, 5, server.log())
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (64, hard))
+        self.assert_served_soon(server, wire.renew(lease))
 
     def test_nak_if_that_is_configured(self):
         server = self.serve(SMALL, on_failure='nak')

@@ -100,6 +100,20 @@ static const struct {
 	{ POOLS("dns = \"192.0.2.1\";"), { "2: dns: expected a list of strings such as dns = (" } },
 	{ POOLS("order = 1;"), { "2: order: expected a string such as \"least-recent\"" } },
 	{ "runtime_dir = 1;\npools = ( " POOL_A " );", { "1: runtime_dir: expected a string" } },
+	{ "modules = ( { name = 1;\npath = 2; } );\npools = ( " POOL_A " );",
+	  { "1: name: expected a string such as \"Audit\", found a number",
+	    "2: path: expected a string such as \"/usr/lib/rasip/audit.so\", found a" } },
+	{ MADCAP("scope = 1;\ninterface = 2;\nlease = 3;\ntimeout = 4;"),
+	  { "2: scope: expected a string such as \"239.192.0.0\", found a number",
+	    "3: interface: expected a string such as \"eth0\", found a number",
+	    "4: lease: a duration is a string with a unit",
+	    "5: timeout: a duration is a string with a unit" } },
+	{ MADCAP("scope = \"239.192.0.0\"; servers = ( \"192.0.2.1\", \"192.0.2.2\", "
+		 "\"192.0.2.3\", \"192.0.2.4\", \"192.0.2.5\", \"192.0.2.6\", \"192.0.2.7\", "
+		 "\"192.0.2.8\", \"192.0.2.9\", \"192.0.2.10\", \"192.0.2.11\", \"192.0.2.12\", "
+		 "\"192.0.2.13\", \"192.0.2.14\", \"192.0.2.15\", \"192.0.2.16\", \n\"192.0.2.17\" "
+		 ");"),
+	  { "3: servers: more than 16" } },
 	{ "modules = 1;\npools = ( " POOL_A " );", { "1: modules: expected a list of groups" } },
 	{ "assign = { pool = \"a\"; };\npools = ( " POOL_A " );",
 	  { "1: assign: expected a list of groups such as assign = (" } },
@@ -599,6 +613,67 @@ START_TEST(includes_that_do_not_load)
 }
 END_TEST
 
+/* \\ and \" stand for themselves, as in libconfig's own strings. */
+START_TEST(include_of_a_name_with_quotes)
+{
+	put("main.conf", "@include \"a\\\\b.conf\"\n");
+	EXPECT("main.conf", "main.conf:1: cannot include \"");
+	put("main.conf", "@include \"a\\\"b.conf\"\npools = ( " POOL_A " );\n");
+	put("a\"b.conf", "# nothing\n");
+	EXPECT("main.conf");
+	{
+		char path[512];
+
+		snprintf(path, sizeof(path), "%s/a\"b.conf", dir);
+		ck_assert_int_eq(remove(path), 0);
+	}
+}
+END_TEST
+
+START_TEST(include_of_a_name_that_is_too_long)
+{
+	static char text[8192];
+
+	snprintf(text, sizeof(text), "\n@include \"%05000d\"\n", 7);
+	put("main.conf", text);
+	EXPECT("main.conf", "main.conf:2: the file name of @include is too long");
+}
+END_TEST
+
+/* Files are read piece by piece. */
+START_TEST(a_large_file)
+{
+	static char text[2 << 20];
+	size_t length = (size_t)snprintf(text, sizeof(text), "pools = ( " POOL_A " );\n");
+
+	while (length < sizeof(text) - 100)
+		length += (size_t)snprintf(text + length, 80, "# %050zu\n", length);
+	put("main.conf", text);
+	EXPECT("main.conf");
+	snprintf(text + length, 20, "colour = 1;\n");
+	put("main.conf", text);
+	snprintf(text, sizeof(text), "main.conf:%zu: unknown key \"colour\"",
+		 2 + (length - strlen("pools = ( " POOL_A " );\n")) / 53);
+	EXPECT("main.conf", text);
+}
+END_TEST
+
+START_TEST(a_file_without_an_end)
+{
+	const size_t size = 17 << 20, line = 64;
+	char *text = malloc(size + 1);
+
+	ck_assert_ptr_nonnull(text);
+	memset(text, '#', size);
+	for (size_t at = line - 1; at < size; at += line)
+		text[at] = '\n';
+	text[size] = '\0';
+	put("main.conf", text);
+	free(text);
+	EXPECT("main.conf", "main.conf:262145: more than 16 MiB of configuration");
+}
+END_TEST
+
 START_TEST(a_nul_byte)
 {
 	char path[512];
@@ -687,6 +762,10 @@ static void add_file_tests(TCase *tcase)
 	tcase_add_test(tcase, another_file_is_named);
 	tcase_add_test(tcase, includes_that_load);
 	tcase_add_test(tcase, includes_that_do_not_load);
+	tcase_add_test(tcase, include_of_a_name_with_quotes);
+	tcase_add_test(tcase, include_of_a_name_that_is_too_long);
+	tcase_add_test(tcase, a_large_file);
+	tcase_add_test(tcase, a_file_without_an_end);
 	tcase_add_test(tcase, a_nul_byte);
 }
 

@@ -168,6 +168,29 @@ static const struct {
 	{ "scopes = ( { " ORG "\nnames = ( { lang = \"en\"; name = \"x\"; },\n"
 	  "{ lang = \"EN\"; name = \"y\"; } ); } );",
 	  "3: names: a second name for language \"EN\"" },
+	{ "scopes = ( { " ORG "\ninside = ( \"Org\" ); } );",
+	  "2: inside: \"Org\" is no address: name the other scope by its first one" },
+	{ "scopes = ( { " ORG "\nnames = ( { lang = \"en\"; name = \"x\"; default = true; },\n"
+	  "{ lang = \"de\"; name = \"y\"; default = true; } ); } );",
+	  "3: names: a second one with default = true" },
+	{ "scopes = ( { " ORG "\nnames = ( { lang = \"en\"; name = \"\xe2\x82\"; } ); } );",
+	  "2: name: \"\\xE2\\x82\" is not 1 to 255 octets of UTF-8" },
+	{ "scopes = ( { " ORG "\nnames = ( { lang = \"en\"; name = \"\xf4\x90\x80\x80\"; } ); } );",
+	  "2: name: " },
+	{ "scopes = ( { " ORG "\nnames = ( { lang = 1; name = 2; } ); } );",
+	  "2: lang: expected a string such as \"en\"" },
+	{ "scopes = ( { " ORG "\nnames = ( { lang = \"en\"; name = 2; } ); } );",
+	  "2: name: expected a string such as \"Organisation\"" },
+	{ "scopes = ( { first = 1; last = 2; } );", "1: first: expected a string such as" },
+	{ "scopes = ( { " ORG "\nmax_lease = 5; } );", "2: max_lease: a duration is a string" },
+	{ "scopes = ( { " ORG "\ndefault_lease = 5; } );", "2: default_lease: a duration" },
+	{ "scopes = ( { " ORG "\nttl = \"5\"; } );", "2: ttl: expected a whole number" },
+	{ "state_dir = 5;\n" SCOPES, "1: state_dir: expected a string" },
+	{ "server_id = 5;\n" SCOPES, "1: server_id: expected a string" },
+	{ "server_name = 5;\n" SCOPES, "1: server_name: expected a string" },
+	{ "connection = 5;\n" SCOPES, "1: connection: expected a string" },
+	{ "database_timeout = 5;\n" SCOPES, "1: database_timeout: a duration is a string" },
+	{ "retry_after_above = \"5\";\n" SCOPES, "1: retry_after_above: expected a whole" },
 	{ "scopes = ( { " ORG " }", "1: syntax error" },
 };
 
@@ -190,6 +213,52 @@ START_TEST(mistake)
 	}
 	ck_assert_msg(found, "expected %s, got %s", expected, all);
 	config_errors_done(&errors);
+}
+END_TEST
+
+/* `n` times what `each` makes of its number, between `head` and `tail`. */
+static const char *many(const char *head, unsigned int n, const char *each, const char *tail)
+{
+	static char text[65536];
+	size_t length = (size_t)snprintf(text, sizeof(text), "%s", head);
+
+	for (unsigned int i = 0; i < n; i++) {
+		const char *comma = i > 0 ? ",\n" : "";
+
+		length +=
+			(size_t)snprintf(text + length, sizeof(text) - length, "%s%s", comma, each);
+		for (char *hash = strchr(text, '#'); hash != NULL; hash = strchr(hash, '#'))
+			*hash = "0123456789abcdef"[hash[1] == '#' ? i / 16 : i % 16];
+	}
+	ck_assert_uint_lt(length + strlen(tail), sizeof(text));
+	snprintf(text + length, sizeof(text) - length, "%s", tail);
+	return text;
+}
+
+static void expect_mistake(const char *text, const char *words)
+{
+	struct server_config *config = NULL;
+	struct config_errors errors;
+	bool found = false;
+
+	ck_assert_int_eq(server_config_load_text(text, "m.conf", &config, &errors), POOL_E_CONFIG);
+	for (size_t i = 0; i < errors.n; i++)
+		found = found || strstr(errors.lines[i], words) != NULL;
+	ck_assert_msg(found, "expected %s, got %s", words, errors.n > 0 ? errors.lines[0] : "");
+	config_errors_done(&errors);
+}
+
+START_TEST(too_many)
+{
+	expect_mistake(many("interfaces = ( ", 129, "\"e##\"", " );\n" SCOPES),
+		       "interfaces: more than ");
+	expect_mistake(many("listen = ( ", 129, "\"2001:db8::##\"", " );\n" SCOPES),
+		       "listen: more than ");
+	expect_mistake(many("scopes = ( { " ORG " names = ( ", 256,
+			    "{ lang = \"##\"; name = \"x\"; }", " ); } );"),
+		       "names: more than ");
+	expect_mistake(many("scopes = ( ", 256, "{ first = \"239.1.1.1\"; }", " );"),
+		       "scopes: more than ");
 }
 END_TEST
 
@@ -225,6 +294,7 @@ int main(void)
 	tcase_add_test(tcase, defaults);
 	tcase_add_test(tcase, everything);
 	tcase_add_loop_test(tcase, mistake, 0, (int)(sizeof(mistakes) / sizeof(mistakes[0])));
+	tcase_add_test(tcase, too_many);
 	tcase_add_test(tcase, all_mistakes_at_once);
 	tcase_add_test(tcase, missing_file);
 	return run_tcase("madcap_server_config", tcase);

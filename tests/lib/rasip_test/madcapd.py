@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -17,7 +18,8 @@ import unittest
 from rasip_test import config, madcap_wire, paths
 
 READY = re.compile(rb'^madcapd: ready on (.*):(\d+)$', re.MULTILINE)
-PATIENCE_SEC = 30
+UNDER = shlex.split(os.environ.get('RASIP_UNDER', ''))  # a checker, as valgrind
+PATIENCE_SEC = 120 if UNDER else 30
 # A server that is killed leaves nothing for `make coverage`.
 LAST_SIGNAL = signal.SIGTERM if 'GCOV_ERROR_FILE' in os.environ else signal.SIGKILL
 ORG = {'first': '239.192.0.0', 'last': '239.195.255.255'}
@@ -44,7 +46,7 @@ class Madcapd:
         self._offset = log.stat().st_size if log.exists() else 0
         with open(log, 'ab') as errors:
             self.process = subprocess.Popen(
-                [*wrap, str(paths.MADCAPD), '-c', str(conf), *options], stdin=subprocess.DEVNULL,
+                [*wrap, *UNDER, str(paths.MADCAPD), '-c', str(conf), *options], stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL, stderr=errors, cwd='/',
                 env={**os.environ, **(environment or {})})
         self.listens = []
@@ -75,6 +77,11 @@ class Madcapd:
     @property
     def port(self):
         return self.listens[0][1]
+
+    def cpu_ticks(self):
+        """What it has used so far, in units of SC_CLK_TCK."""
+        stat = pathlib.Path(f'/proc/{self.process.pid}/stat').read_text('ascii')
+        return sum(map(int, stat.rpartition(')')[2].split()[11:13]))
 
     def send_signal(self, number):
         self.process.send_signal(number)
