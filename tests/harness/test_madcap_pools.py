@@ -265,6 +265,7 @@ class Choice(Served):
         server = self.server(max_addresses_per_client=0)
         pool = self.pool(server, ranges=('10.80.0.0-10.80.0.19',))
         first = self.start(pool)
+        first.wait(0)  # it has read its configuration
         self.write_config(pool, runtime_dir=self.directory / 'run2',
                           state_dir=self.directory / 'state2')
         second = self.start()
