@@ -395,6 +395,7 @@ END_TEST
 
 /* ---- LMDB's mutexes: newer versions destroy them --------------------------------------------- */
 
+static bool is_watched;
 static int n_closed;
 static bool were_held;
 
@@ -435,10 +436,12 @@ void mdb_env_close(MDB_env *env)
 	const char *path = NULL;
 	char lock_path[4096];
 
-	if (mdb_env_get_path(env, &path) != 0 || path == NULL || strstr(path, "-new-") != NULL) {
+	/* (One whose opening has failed still gives the path, which is freed.) */
+	if (!is_watched) {
 		end(env);
 		return;
 	}
+	ck_assert_int_eq(mdb_env_get_path(env, &path), 0);
 	snprintf(lock_path, sizeof(lock_path), "%s-lock", path);
 	end(env);
 	were_held = were_held && is_held(lock_path);
@@ -452,9 +455,10 @@ START_TEST(nobody_is_alone_with_a_store_that_is_being_closed)
 
 	fixture_load(TWO);
 	ASSERT_GETS(&one, "alice", "10.0.0.1");
-	n_closed = 0;
 	were_held = true;
+	is_watched = true;
 	pool_rest(fixture.pool);
+	is_watched = false;
 	ck_assert_int_gt(n_closed, 0);
 	ck_assert(were_held);
 	snprintf(path, sizeof(path), "%s-lock", leases_path());
