@@ -254,7 +254,7 @@ DEPS := gcc g++ libc6-dev make pkg-config binutils ppp ppp-dev liblmdb-dev libco
 	clang libclang-rt-dev clang-format clang-tidy cppcheck shellcheck mandoc universal-ctags \
 	valgrind gcovr gcc-i686-linux-gnu libc6-dev-i386-cross
 # For check-all and fuzz-afl.
-DEPS_ALL := afl++ clang-tools debootstrap gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
+DEPS_ALL := afl++ debootstrap gcc-s390x-linux-gnu libc6-dev-s390x-cross qemu-user
 APT := env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends \
 	-o Dpkg::Options::=--force-confold install
 
