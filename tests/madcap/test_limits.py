@@ -188,7 +188,8 @@ class WhileItRuns(Limited):
         prlimit(self.server, resource.RLIMIT_NOFILE, 64)
         self.request(self.calling, self.held, patience=5)
         self.assertEqual(len(self.held), 4)
-        prlimit(self.server, resource.RLIMIT_NOFILE, 1)
+        if not SANITIZED:  # its search for leaks opens files
+            prlimit(self.server, resource.RLIMIT_NOFILE, 1)
         self.assertEqual(self.server.stop(), 0)
         self.assert_keeps(self.held)
 
