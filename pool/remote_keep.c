@@ -14,8 +14,9 @@
 #include "remote_impl.h"
 
 /* How long before the end of its lease an address is given up. Servers count whole seconds, so theirs
- * may end up to a second before ours does. */
+ * may end up to a second before ours does; and a machine that is busy hangs up late. */
 #define MARGIN_MIN_US UINT64_C(1000000)
+#define MARGIN_SHORT_US UINT64_C(2000000) /* of a short lease: or a quarter of it */
 #define MARGIN_MAX_US UINT64_C(10000000)
 #define MARGIN_PART 16
 
@@ -33,6 +34,8 @@ static uint64_t margin(uint64_t lease_us)
 
 	if (lease_us < 2 * MARGIN_MIN_US)
 		return lease_us / 2;
+	if (part < MARGIN_SHORT_US)
+		part = lease_us / 4 < MARGIN_SHORT_US ? lease_us / 4 : MARGIN_SHORT_US;
 	if (part < MARGIN_MIN_US)
 		return MARGIN_MIN_US;
 	return part < MARGIN_MAX_US ? part : MARGIN_MAX_US;

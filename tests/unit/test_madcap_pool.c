@@ -650,6 +650,28 @@ START_TEST(the_wall_clock_decides_nothing)
 }
 END_TEST
 
+/* A second of it may be the server's, which counts whole ones; the other is for hanging up. */
+START_TEST(a_short_lease_is_given_up_two_seconds_before_its_end)
+{
+	struct session session;
+	struct error why = { "" };
+	int64_t next_ms, end_us;
+
+	begin(9, "pools = ( { name = \"p\"; backend = \"madcap\"; ranges = ( \"10.0.0.0/30\" ); "
+		 "madcap = { scope = \"239.192.0.0\"; " SERVERS " lease = \"9s\"; "
+		 "timeout = \"8s\"; }; } );");
+	ck_assert_int_eq(acquire(0, "alice", &session), 0);
+	end_us = sim.now_us + INT64_C(9000000);
+	sim.is_cut = true;
+	while (pool_keep(pool_of(&session), &session.lease, &next_ms, &why) == 0)
+		sim.now_us += next_ms * 1000;
+	ck_assert_int_le(sim.now_us, end_us - INT64_C(1900000));
+	ck_assert_int_gt(sim.now_us, end_us - INT64_C(3000000));
+	end_session(&session);
+	finish();
+}
+END_TEST
+
 /* Asleep for longer than the lease: nothing is renewed that others may have by now. */
 START_TEST(a_machine_that_slept_gives_up)
 {
@@ -824,6 +846,7 @@ int main(void)
 	suite_add_tcase(suite, model);
 	tcase_add_test(single, a_stopped_process_does_not_use_what_was_given_up);
 	tcase_add_test(single, the_wall_clock_decides_nothing);
+	tcase_add_test(single, a_short_lease_is_given_up_two_seconds_before_its_end);
 	tcase_add_test(single, a_machine_that_slept_gives_up);
 	tcase_add_test(single, t19_a_lease_at_rest_is_renewed_for_its_user);
 	tcase_add_test(single, a_release_that_was_not_heard_is_tried_again_soon);
