@@ -36,6 +36,9 @@ class Client(threading.Thread):
     def __init__(self, servers, seed, problems):
         super().__init__(daemon=True)
         self.dice = random.Random(seed)
+        # Always as long: a renewal that is carried out late, or whose answer is lost, must not make
+        # a lease end earlier than its client knows.
+        self.lease_time = wire.lease_time(self.dice.randint(4, 9))
         self.servers = servers  # one wire.Client each
         self.problems = problems
         self.leases = {}   # identifier: [address, held since, end by our own reckoning]
@@ -62,7 +65,7 @@ class Client(threading.Thread):
         self.history.append(Held(address, lease, since, min(at, end)))
 
     def request(self):
-        message = wire.request(ORG['first'], wire.lease_time(self.dice.randint(4, 9)))
+        message = wire.request(ORG['first'], self.lease_time)
         answer, sent = self.ask(message)
         if answer is None or answer.kind != wire.ACK:
             return
@@ -72,7 +75,7 @@ class Client(threading.Thread):
 
     def renew(self, lease):
         address, _, end = self.leases[lease]
-        answer, sent = self.ask(wire.renew(lease, wire.lease_time(self.dice.randint(4, 9))))
+        answer, sent = self.ask(wire.renew(lease, self.lease_time))
         if answer is None:
             return
         if answer.kind == wire.ACK and answer.addresses == [address]:
