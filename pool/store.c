@@ -512,8 +512,8 @@ static int begin_txn(struct store *store, bool write, MDB_txn **ret)
 	int rc = store->env != NULL ? try_to_begin(store, write, ret) : EINVAL;
 
 	for (unsigned int tries = 0; rc == EINVAL && tries < REOPENS_MAX; tries++) {
-		const unsigned int us = ((unsigned int)getpid() + tries) * 7919 % REOPEN_PAUSE_US;
-		const struct timespec pause = { .tv_nsec = us * 1000L };
+		const long us = (long)(((unsigned int)getpid() + tries) * 7919 % REOPEN_PAUSE_US);
+		const struct timespec pause = { .tv_nsec = us * 1000 };
 
 		close_env(store);
 		nanosleep(&pause, NULL);

@@ -149,6 +149,9 @@ static void see_stop(pid_t pid, int status)
 	int signal = WSTOPSIG(status);
 	int event = status >> 16;
 
+	/* A child may be seen to stop before its parent is seen to have forked. */
+	if (step.child && step.subject == 0 && pid != step.command)
+		step.subject = pid;
 	if (event == PTRACE_EVENT_FORK || event == PTRACE_EVENT_CLONE ||
 	    event == PTRACE_EVENT_VFORK) {
 		unsigned long child = 0;
