@@ -35,7 +35,7 @@ static struct {
 	uint8_t sent[MADCAP_DATAGRAM_MAX];
 	size_t sent_size;
 	uint32_t xid;
-	bool unsynced;
+	bool unsynced;          /* nor is the book looked through by a child each time */
 	const char *connection; /* to a shared book; NULL: a file */
 	uint32_t extra_sec;
 } world;
@@ -95,7 +95,8 @@ static inline void open_book(void)
 					      .map_bytes = UINT64_C(1) << 30,
 					      .extra_sec = world.extra_sec,
 					      .seed = 42,
-					      .unsynced = world.unsynced };
+					      .unsynced = world.unsynced,
+					      .trusted = world.unsynced };
 	struct error error = { "" };
 
 	ck_assert_msg(book_open(&options, &world.book, &error) == 0, "%s", error.text);
