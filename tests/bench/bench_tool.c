@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * bench_tool - how long every verb of rasip(8) takes with 100 000 leases in the store, beside what
- * a new process takes that opens the same store with bare LMDB and reads every record.
+ * a new process takes that opens the same store with bare LMDB and reads every record. What has to
+ * know of every lease whether its owner lives stands beside a second control too, which asks the
+ * kernel for all the locks, in one thread, and does nothing else: no system call tells of more than
+ * one live owner.
  *
  * Each run is a new process, from its start to its end, with the output thrown away. Control and
  * verbs take turns. The leases belong to a holder, which has a lock for every one of them (not to
@@ -34,6 +37,7 @@
 #include "pool.h"
 
 #define LEASES 100000
+#define FIRST_ADDRESS UINT32_C(0x0a400000) /* of the pool */
 #define ROUNDS_MAX 200
 #define WORDS_MAX 8
 
@@ -42,13 +46,16 @@ struct subject {
 	double limit_ms;
 	bool needs_session;
 	bool needs_terminal; /* q is typed at once: one look, and the end */
+	bool asks_owners;
 	double ms[ROUNDS_MAX];
 	double cpu_ms[ROUNDS_MAX];
 };
 
-/* ADDRESS and AT are replaced. The first one is the control. */
+/* The first ones are the controls. ADDRESS is replaced. */
+enum { BARE_READ, BARE_LOCKS, N_CONTROLS };
 static struct subject subjects[] = {
-	{ .words = { "bare" } },
+	[BARE_READ] = { .words = { "bare LMDB, every record read" } },
+	[BARE_LOCKS] = { .words = { "bare F_OFD_GETLK, every owner asked for" } },
 	{ .words = { "check" }, .limit_ms = 50 },
 	{ .words = { "pools" }, .limit_ms = 50 },
 	{ .words = { "pools", "--json" }, .limit_ms = 50 },
@@ -56,11 +63,11 @@ static struct subject subjects[] = {
 	{ .words = { "leases", "--json" }, .limit_ms = 50 },
 	{ .words = { "leases", "--user", "user00004*" }, .limit_ms = 50 },
 	{ .words = { "leases", "--address", "ADDRESS" }, .limit_ms = 50 },
-	{ .words = { "leases", "--dead" }, .limit_ms = 50 },
+	{ .words = { "leases", "--dead" }, .limit_ms = 50, .asks_owners = true },
 	{ .words = { "explain", "--user", "user00000777" }, .limit_ms = 10 },
 	{ .words = { "explain", "--user", "stranger" }, .limit_ms = 10 },
 	{ .words = { "release", "ADDRESS" }, .limit_ms = 10, .needs_session = true },
-	{ .words = { "reclaim" }, .limit_ms = 50 },
+	{ .words = { "reclaim" }, .limit_ms = 50, .asks_owners = true },
 	{ .words = { "history" }, .limit_ms = 50 },
 	{ .words = { "history", "--json" }, .limit_ms = 50 },
 	{ .words = { "history", "--address", "ADDRESS" }, .limit_ms = 50 },
@@ -135,6 +142,32 @@ static int read_bare(const char *path)
 	mdb_txn_abort(txn);
 	mdb_env_close(env);
 	return n > LEASES ? 0 : 1;
+}
+
+/* All that finding out takes who lives, of sequential addresses: no reading, no threads. */
+static int ask_bare(const char *runtime_dir)
+{
+	char name[OWNER_FILE_NAME_SIZE];
+	unsigned int held = 0;
+	int dir = open(runtime_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int fd = -1;
+
+	for (uint32_t i = 0; i < LEASES; i++) {
+		const uint32_t addr = FIRST_ADDRESS + i;
+		struct flock lock = { .l_type = F_RDLCK, .l_start = addr, .l_len = 1 };
+
+		if (fd < 0 || owner_file(addr) != owner_file(addr - 1)) {
+			if (fd >= 0)
+				close(fd);
+			owner_file_name(owner_file(addr), name);
+			fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+		}
+		if (fcntl(fd, F_OFD_GETLK, &lock) != 0)
+			return 1;
+		held += lock.l_type != F_UNLCK;
+	}
+	printf("%u\n", held);
+	return held > LEASES * 0.99 ? 0 : 1;
 }
 
 /* ---- leases --------------------------------------------------------------------------------- */
@@ -335,7 +368,7 @@ static double run_once(const struct subject *subject, double *ret_cpu_ms)
 {
 	const char *words[WORDS_MAX + 4] = { bench.tool, "-c", bench.config_path };
 	char *argv[WORDS_MAX + 4] = { NULL };
-	char store[96];
+	char path[96];
 	posix_spawn_file_actions_t files;
 	size_t n = 3;
 	struct rusage usage;
@@ -347,11 +380,13 @@ static double run_once(const struct subject *subject, double *ret_cpu_ms)
 
 	for (size_t i = 0; subject->words[i] != NULL; i++)
 		words[n++] = word_value(subject, subject->words[i]);
-	snprintf(store, sizeof(store), "%s/run/leases.mdb", bench.dir);
-	if (subject == &subjects[0]) {
+	if (subject < &subjects[N_CONTROLS]) {
+		bool reads = subject == &subjects[BARE_READ];
+
+		snprintf(path, sizeof(path), "%s/run%s", bench.dir, reads ? "/leases.mdb" : "");
 		words[0] = bench.self;
-		words[1] = "--bare";
-		words[2] = store;
+		words[1] = reads ? "--bare-read" : "--bare-locks";
+		words[2] = path;
 		words[3] = NULL;
 	}
 	for (size_t i = 0; words[i] != NULL; i++)
@@ -403,9 +438,24 @@ static int compare(const void *left, const void *right)
 	return one < other ? -1 : one > other;
 }
 
+static double median(double *values, unsigned int n)
+{
+	qsort(values, n, sizeof(values[0]), compare);
+	return values[n / 2];
+}
+
+static void name_of(const struct subject *subject, char *name, size_t size)
+{
+	size_t n = 0;
+
+	for (size_t j = 0; subject->words[j] != NULL && n < size; j++)
+		n += (size_t)snprintf(name + n, size - n, "%s%s", j > 0 ? " " : "",
+				      subject->words[j]);
+}
+
 static void report(unsigned int rounds, bool json)
 {
-	double bare = 0;
+	double control[N_CONTROLS];
 
 	if (!json)
 		printf("rasip(8) with %d leases, ms from start to end of a new process\n"
@@ -413,27 +463,25 @@ static void report(unsigned int rounds, bool json)
 		       LEASES, "", "p50", "p95", "CPU p50", "limit", "/bare");
 	for (size_t i = 0; i < N_SUBJECTS; i++) {
 		struct subject *subject = &subjects[i];
-		char name[80] = "";
-		double p50, p95, cpu;
+		double p50 = median(subject->ms, rounds);
+		double cpu = median(subject->cpu_ms, rounds);
+		double p95 = subject->ms[rounds * 95 / 100];
+		char name[80];
+		double bare;
 
-		for (size_t j = 0; subject->words[j] != NULL; j++)
-			snprintf(name + strlen(name), sizeof(name) - strlen(name), "%s%s",
-				 j > 0 ? " " : "", subject->words[j]);
-		qsort(subject->ms, rounds, sizeof(subject->ms[0]), compare);
-		qsort(subject->cpu_ms, rounds, sizeof(subject->cpu_ms[0]), compare);
-		p50 = subject->ms[rounds / 2];
-		cpu = subject->cpu_ms[rounds / 2];
-		p95 = subject->ms[rounds * 95 / 100];
-		if (i == 0)
-			bare = p50;
+		name_of(subject, name, sizeof(name));
+		if (i < N_CONTROLS)
+			control[i] = p50;
+		bare = control[i == BARE_LOCKS ? BARE_LOCKS : BARE_READ];
+		if (subject->asks_owners)
+			bare += control[BARE_LOCKS];
 		if (json)
 			printf("%s{\"verb\": \"%s\", \"p50_ms\": %.2f, \"p95_ms\": %.2f, "
 			       "\"cpu_ms\": %.2f, "
 			       "\"limit_ms\": %.0f, \"bare_ms\": %.2f}",
 			       i > 0 ? ",\n " : "[", name, p50, p95, cpu, subject->limit_ms, bare);
-		else if (i == 0)
-			printf("%-44s %7.2f %7.2f %7.2f\n", "bare LMDB, every record read", p50,
-			       p95, cpu);
+		else if (i < N_CONTROLS)
+			printf("%-44s %7.2f %7.2f %7.2f\n", name, p50, p95, cpu);
 		else
 			printf("%-44s %7.2f %7.2f %7.2f %7.0f %7.2f%s\n", name, p50, p95, cpu,
 			       subject->limit_ms, p50 / bare,
@@ -503,8 +551,10 @@ int main(int argc, char **argv)
 	unsigned int rounds = quick != NULL && quick[0] != '\0' ? 10 : 50;
 	bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
 
-	if (argc == 3 && strcmp(argv[1], "--bare") == 0)
+	if (argc == 3 && strcmp(argv[1], "--bare-read") == 0)
 		return read_bare(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "--bare-locks") == 0)
+		return ask_bare(argv[2]);
 	if (argc > 1 && !json) {
 		fputs("usage: bench_tool [--json]\nBENCH_QUICK=1: fewer runs\n"
 		      "BENCH_DIR: the tmpfs to work in\n",

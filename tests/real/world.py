@@ -159,15 +159,17 @@ class Pppd(Daemon):
     def interface(self):
         return self.log.wait(r'Using interface (\S+)').group(1)
 
-    def wait_up(self):
+    def wait_up(self, patience=PATIENCE):
         """(address, peer's address) of the interface once IPCP has opened."""
-        interface = self.interface()
-
         def probe():
-            check(self.running(), f'{self.name} ended while it came up')
-            return interfaces().get(interface)
-        self.log.wait(r'remote IP address')
-        return wait_for(f'an address on {interface}', probe)
+            check(self.running(), f'{self.name} ended while it came up:\n'
+                                  f'{self.log.text()[-1000:]}')
+            if not self.log.has('remote IP address'):
+                return None
+            # One who dials again may have had another one before.
+            names = re.findall(r'Using interface (\S+)', self.log.text())
+            return interfaces().get(names[-1])
+        return wait_for(f'{self.name} to come up', probe, patience)
 
 
 class Line:

@@ -2,7 +2,7 @@
 """pppoe-server that leaves the address to pppd."""
 
 from scenario import scenario
-from world import (EXAMPLES, STAGE, Daemon, Log, Pppd, equal, output_of,
+from world import (EXAMPLES, STAGE, Daemon, Log, Pppd, check, equal, output_of,
                    wait_for)
 
 CLIENTS = 40
@@ -29,12 +29,15 @@ def serve():
 
 
 def dial(number):
+    """A client that dials again, as real ones do: with so many at once on a
+    slow machine LCP may run out of time."""
     return Pppd(f'client{number}', [
         'plugin', 'pppoe.so', 'vb', 'nodetach', 'noauth', 'noipdefault',
-        'ipparam', 'client', 'user', f'user{number}', 'lcp-restart', '3'])
+        'ipparam', 'client', 'user', f'user{number}', 'lcp-restart', '3',
+        'persist', 'maxfail', '0', 'holdoff', '1'])
 
 
-@scenario(limit=240)
+@scenario(limit=400)
 def pppoe_clients_at_once(world):
     """40 PPPoE clients at once: 40 addresses, all released after."""
     for number in range(CLIENTS):
@@ -42,7 +45,7 @@ def pppoe_clients_at_once(world):
     ethernet()
     serve()
     clients = [dial(number) for number in range(CLIENTS)]
-    ends = [client.wait_up() for client in clients]
+    ends = [client.wait_up(120) for client in clients]
     equal(len({address for address, _ in ends}), CLIENTS, 'addresses')
     equal({local for _, local in ends}, {'10.64.0.1'}, 'local addresses')
     leases = world.leases()
@@ -55,5 +58,7 @@ def pppoe_clients_at_once(world):
         client.wait_exit()
     wait_for('all leases to be released', lambda: not world.leases())
     log = Log(STAGE / 'servers.log')
-    for event in ('grant', 'release'):
-        equal(log.count(f'rasip: {event} '), CLIENTS, f'{event}s in the log')
+    grants = log.count('rasip: grant ')
+    check(grants >= CLIENTS, f'{grants} grants in the log')
+    equal(log.count('rasip: release '), grants, 'releases in the log')
+    equal(log.count('rasip: (refuse|alarm) '), 0, 'refusals in the log')
