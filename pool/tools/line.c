@@ -38,12 +38,20 @@ static void put_string(struct line *line, const char *text)
 	PUT(line, "\",");
 }
 
-void line_begin(struct line *line, bool first)
+void line_begin(struct line *line, size_t i, struct sheet *sheet)
 {
-	if (first)
+	line->bytes = sheet->bytes + sheet->len;
+	line->len = 0;
+	if (i == 0)
 		PUT(line, "\n  {");
 	else
 		PUT(line, ",\n  {");
+}
+
+void line_end(struct line *line, struct sheet *sheet)
+{
+	line->bytes[line->len - 1] = '}'; /* in the place of the last member's comma */
+	sheet->len += line->len;
 }
 
 void line_value(struct line *line, const char *text)
@@ -68,7 +76,7 @@ void line_value_number(struct line *line, int64_t number)
 		PUT(line, "null,");
 		return;
 	}
-	cell = cell_number(&digits, (uint64_t)number);
+	cell = cell_number(&digits, (uint64_t)number, false);
 	line_put(line, cell.text, cell.length);
 	PUT(line, ",");
 }
@@ -91,29 +99,9 @@ void line_value_address(struct line *line, uint32_t addr_be)
 		put_plain(line, cell_address(buf, addr_be, false));
 }
 
-static void flush(struct line *line)
+void lines_print(const struct listing *lines)
 {
-	fwrite_unlocked(line->bytes, 1, line->len, stdout);
-	line->len = 0;
-}
-
-void line_end(struct line *line)
-{
-	line->bytes[line->len - 1] = '}'; /* in the place of the last member's comma */
-	if (line->len > sizeof(line->bytes) - LINE_SIZE)
-		flush(line);
-}
-
-void line_array_begin(struct line *line)
-{
-	PUT(line, "[");
-}
-
-void line_array_end(struct line *line, bool empty)
-{
-	if (empty)
-		PUT(line, "]\n");
-	else
-		PUT(line, "\n]\n");
-	flush(line);
+	putchar('[');
+	listing_print(lines);
+	fputs(lines->n > 0 ? "\n]\n" : "]\n", stdout);
 }

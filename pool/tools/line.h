@@ -7,21 +7,19 @@
 #ifndef RASIP_LINE_H
 #define RASIP_LINE_H
 
-#include "tool.h"
-
-#define LINE_SIZE 16384 /* more than every string of a record at its longest, escaped */
+#include "sheet.h"
 
 /* Begins as zeros. */
 struct line {
 	struct time_cell time; /* the last one */
 	size_t len;
-	char bytes[2 * LINE_SIZE]; /* and those before it that are not printed yet */
+	char *bytes; /* in a sheet, with room for ROW_SIZE */
 };
 
 /* What does not fit is left out. */
 static inline void line_put(struct line *line, const char *bytes, size_t n)
 {
-	if (n > sizeof(line->bytes) - line->len)
+	if (n > ROW_SIZE - line->len)
 		return;
 	memcpy(line->bytes + line->len, bytes, n);
 	line->len += n;
@@ -32,10 +30,10 @@ void line_value_number(struct line *line, int64_t number);
 void line_value_time(struct line *line, int64_t unix_sec);
 void line_value_address(struct line *line, uint32_t addr_be);
 
-/* An object on a line of its own, with its members in the order of the calls, as the next element of
- * an array: first says whether it is the first one. */
-void line_begin(struct line *line, bool first);
-void line_end(struct line *line);
+/* An object on a line of its own, with its members in the order of the calls, as the i-th element of
+ * an array. */
+void line_begin(struct line *line, size_t i, struct sheet *sheet);
+void line_end(struct line *line, struct sheet *sheet);
 
 /* A member's name is a literal, so that it is copied with its quotes, at once, by the size that the
  * compiler knows. */
@@ -54,8 +52,7 @@ static inline const char *text_or_null(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-/* What goes before the elements and behind them. Until the end, not all may have been printed. */
-void line_array_begin(struct line *line);
-void line_array_end(struct line *line, bool empty);
+/* All of an array, on standard output. */
+void lines_print(const struct listing *lines);
 
 #endif

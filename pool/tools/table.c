@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* table.c - tables for people. */
-#include "tool.h"
+#include "sheet.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,6 @@
 #include "parse.h"
 
 #define GAP 2
-
-#define ROW_SIZE 16384 /* more than a row of cells at their longest */
 
 static const struct cell *title_cells(const struct table *table, struct cell *cells)
 {
@@ -50,86 +48,84 @@ size_t table_width(const struct table *table)
 	return width;
 }
 
-/* Rows are put together here, for a call of stdio for each cell, or each row, is felt. */
-struct sheet {
-	size_t len;
-	size_t row_width; /* most often, with its end */
-	char bytes[2 * ROW_SIZE];
-};
-
-static void flush(struct sheet *sheet, FILE *out)
-{
-	fwrite_unlocked(sheet->bytes, 1, sheet->len, out);
-	sheet->len = 0;
-}
-
 /*
  * The cells are put in their places on a row of blanks, as far as they fit. One that is longer than
- * its column (colours take no room on the screen) moves those behind it.
+ * its column (colours take no room on the screen) moves those behind it. width: table_width. Returns
+ * the row's length.
  */
-static void put_row(struct sheet *sheet, const struct table *table, const struct cell *cells)
+static size_t put_row(char row[static ROW_SIZE], const struct table *table, size_t width,
+		      const struct cell *cells)
 {
-	char *row = sheet->bytes + sheet->len;
-	size_t blank = sheet->row_width; /* so many of its bytes are there */
-	size_t at = 0;                   /* where the next cell begins */
+	size_t blank = width < ROW_SIZE ? width : ROW_SIZE; /* so many bytes are there */
+	size_t at = 0;                                      /* where the next cell begins */
 	size_t len = 0;
 
 	memset(row, ' ', blank);
 	for (size_t i = 0; i < TABLE_COLUMNS && table->title[i] != NULL; i++) {
 		size_t length = cells[i].length;
-		size_t width = length > table->width[i] ? length : table->width[i];
-		size_t next = at + width + GAP;
+		size_t end = at + (length > table->width[i] ? length : table->width[i]);
 
 		if (table->hidden[i])
 			continue;
-		if (next >= ROW_SIZE)
+		if (end + GAP >= ROW_SIZE)
 			break;
-		if (next > blank) {
-			memset(row + blank, ' ', next - blank);
-			blank = next;
+		if (end > blank) {
+			memset(row + blank, ' ', end + GAP - blank);
+			blank = end + GAP;
 		}
-		len = at + (table->right[i] ? width : length);
+		len = table->right[i] ? end : at + length;
 		memcpy(row + len - length, cells[i].text, length);
-		at = next;
+		at = end + GAP;
 	}
-	row[len] = '\n';
-	sheet->len += len + 1;
-}
-
-static void begin_sheet(struct sheet *sheet, const struct table *table)
-{
-	size_t width = table_width(table) + GAP;
-
-	sheet->len = 0;
-	sheet->row_width = width < ROW_SIZE ? width : ROW_SIZE;
+	row[len++] = '\n';
+	return len;
 }
 
 void table_row(const struct table *table, FILE *out, const struct cell *cells)
 {
-	struct sheet sheet;
+	char row[ROW_SIZE];
 
-	begin_sheet(&sheet, table);
-	put_row(&sheet, table, cells);
-	flush(&sheet, out);
+	fwrite_unlocked(row, 1, put_row(row, table, table_width(table), cells), out);
+}
+
+/* The context of put(). */
+struct rows {
+	const struct table *table;
+	size_t width;
+	const struct cell *(*row)(void *context, size_t i, bool measure);
+	char context[] __attribute__((aligned(16)));
+};
+
+static void put(void *context, size_t i, struct sheet *sheet)
+{
+	struct rows *rows = context;
+
+	sheet->len += put_row(sheet->bytes + sheet->len, rows->table, rows->width,
+			      rows->row(rows->context, i, false));
 }
 
 void table_print(struct table *table, size_t n,
-		 const struct cell *(*row)(void *context, size_t i, bool measure), void *context)
+		 const struct cell *(*row)(void *context, size_t i, bool measure), void *context,
+		 size_t context_size)
 {
-	struct cell titles[TABLE_COLUMNS];
-	struct sheet sheet;
+	struct rows *rows = must_alloc(NULL, sizeof(*rows) + context_size, 1);
+	struct listing listing = {
+		.n = n,
+		.put = put,
+		.context = rows,
+		.context_size = sizeof(*rows) + context_size,
+	};
 
+	memcpy(rows->context, context, context_size); /* as it is before the first row */
 	table_measure_titles(table);
 	for (size_t i = 0; i < n; i++)
 		table_measure(table, row(context, i, true));
-	begin_sheet(&sheet, table);
-	put_row(&sheet, table, title_cells(table, titles));
-	for (size_t i = 0; i < n && !ferror(stdout); i++) {
-		put_row(&sheet, table, row(context, i, false));
-		if (sheet.len > sizeof(sheet.bytes) - ROW_SIZE)
-			flush(&sheet, stdout);
-	}
-	flush(&sheet, stdout);
+	table_titles(table, stdout);
+	rows->table = table;
+	rows->width = table_width(table);
+	rows->row = row;
+	listing_print(&listing);
+	free(rows);
 }
 
 int terminal_columns(void)

@@ -190,11 +190,26 @@ struct cell cell_time(struct time_cell *cell, int64_t unix_sec)
 	return cell->cell;
 }
 
-struct cell cell_number(struct number_cell *cell, uint64_t number)
+static size_t number_length(uint64_t number)
 {
-	const char *digits = format_number(number, cell->digits);
+	size_t length = 1;
 
-	return (struct cell){ digits, (size_t)(cell->digits + NUMBER_TEXT_SIZE - 1 - digits) };
+	while (number >= 10) {
+		number /= 10;
+		length++;
+	}
+	return length;
+}
+
+struct cell cell_number(struct number_cell *cell, uint64_t number, bool measure)
+{
+	const char *end = cell->digits + NUMBER_TEXT_SIZE - 1;
+	const char *digits;
+
+	if (measure)
+		return (struct cell){ cell->digits, number_length(number) };
+	digits = format_number(number, cell->digits);
+	return (struct cell){ digits, (size_t)(end - digits) };
 }
 
 static size_t ip4_length(uint32_t addr)

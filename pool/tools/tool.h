@@ -291,8 +291,9 @@ struct number_cell {
 /* As text_plain. */
 struct cell cell_plain(struct plain_cell *cell, const char *text, const char *empty);
 struct cell cell_time(struct time_cell *cell, int64_t unix_sec);
-struct cell cell_number(struct number_cell *cell, uint64_t number);
-/* "-" for 0. measure: only its length is wanted. */
+/* measure: only the length is wanted. */
+struct cell cell_number(struct number_cell *cell, uint64_t number, bool measure);
+/* "-" for 0. */
 struct cell cell_address(char buf[static IP4_TEXT_SIZE], uint32_t addr_be, bool measure);
 /* As text_utf8 on one line, in buf only where something has to be changed. */
 struct cell cell_sentence(const char *text, char *buf, size_t size);
@@ -314,10 +315,11 @@ void table_row(const struct table *table, FILE *out, const struct cell *cells);
  * All of a table, on standard output: the titles and n rows, the i-th of which `row` makes; twice,
  * once to be measured and once to be printed, so that a listing of any length needs no memory of its
  * own. measure: the row will not be printed, so the last column, which nothing stands behind, may be
- * left out.
+ * left out. `row` is called by several threads, each with a copy of the context.
  */
 void table_print(struct table *table, size_t n,
-		 const struct cell *(*row)(void *context, size_t i, bool measure), void *context);
+		 const struct cell *(*row)(void *context, size_t i, bool measure), void *context,
+		 size_t context_size);
 
 /* Begins as zeros. */
 struct past_text {

@@ -76,12 +76,12 @@ static const struct cell *pool_cells(void *context, size_t i, bool measure)
 	const struct config_pool *pool = &config->pools[i];
 	size_t n = 0;
 
-	(void)measure;
 	text->cells[n++] = cell_of(pool->name);
 	text->cells[n++] = cell_of(config_backend_name(pool->backend));
 	text->cells[n++] = cell_of(config_mode_name(pool->mode));
-	text->cells[n++] = cell_number(&text->size, pool->givable.count);
-	text->cells[n++] = cell_number(&text->reserved, pool->givable.count - pool->dynamic.count);
+	text->cells[n++] = cell_number(&text->size, pool->givable.count, measure);
+	text->cells[n++] =
+		cell_number(&text->reserved, pool->givable.count - pool->dynamic.count, measure);
 	text->cells[n++] =
 		cell_of(config_asks_servers(pool) ? "server" : config_order_name(pool->order));
 	text->cells[n++] = cell_of(pool->sticky ? "yes" : "no");
@@ -100,7 +100,7 @@ static void print_pools(const struct config *config)
 	};
 	struct pool_text text = { .config = config };
 
-	table_print(&table, config->n_pools, pool_cells, &text);
+	table_print(&table, config->n_pools, pool_cells, &text, sizeof(text));
 }
 
 /* Where pools with backend "madcap" lease their addresses. */

@@ -24,35 +24,42 @@ static void print_table(const struct past_list *list)
 	struct table table = { .title = { PAST_TITLES } };
 	struct event_rows rows = { .list = list };
 
-	table_print(&table, list->n, event_cells, &rows);
+	table_print(&table, list->n, event_cells, &rows, sizeof(rows));
+}
+
+struct event_line {
+	const struct past_list *list;
+	struct line line;
+};
+
+static void put_event(void *context, size_t i, struct sheet *sheet)
+{
+	struct event_line *event = context;
+	struct line *line = &event->line;
+	const struct pool_past past = past_event(event->list, i);
+	bool user = event_has_user(past.kind);
+	char buf[512];
+
+	line_begin(line, i, sheet);
+	line_time(line, "time", past.time_sec);
+	line_member(line, "event", event_name(past.kind));
+	line_address(line, "address", past.addr_be);
+	line_member(line, "pool", text_or_null(past.pool));
+	line_member(line, "user", user ? past.user : NULL);
+	line_member(line, "port", text_or_null(past.port));
+	line_number(line, "pid", past.pid);
+	line_time(line, "granted", past.granted_sec);
+	line_member(line, "how", past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
+	line_member(line, "module", text_or_null(past.module));
+	line_member(line, "detail", event_detail(&past, buf, sizeof(buf)));
+	line_end(line, sheet);
 }
 
 static void print_json(const struct past_list *list)
 {
-	char buf[512];
-	struct line line = { 0 };
+	const struct event_line context = { .list = list };
 
-	line_array_begin(&line);
-	for (size_t i = 0; i < list->n && !ferror(stdout); i++) {
-		const struct pool_past past = past_event(list, i);
-		bool user = event_has_user(past.kind);
-
-		line_begin(&line, i == 0);
-		line_time(&line, "time", past.time_sec);
-		line_member(&line, "event", event_name(past.kind));
-		line_address(&line, "address", past.addr_be);
-		line_member(&line, "pool", text_or_null(past.pool));
-		line_member(&line, "user", user ? past.user : NULL);
-		line_member(&line, "port", text_or_null(past.port));
-		line_number(&line, "pid", past.pid);
-		line_time(&line, "granted", past.granted_sec);
-		line_member(&line, "how",
-			    past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
-		line_member(&line, "module", text_or_null(past.module));
-		line_member(&line, "detail", event_detail(&past, buf, sizeof(buf)));
-		line_end(&line);
-	}
-	line_array_end(&line, list->n == 0);
+	lines_print(&(struct listing){ list->n, put_event, &context, sizeof(context) });
 }
 
 static int list_events(struct pool *pool, const struct past_filter *filter, bool json)

@@ -66,8 +66,8 @@ static const struct cell *lease_cells(void *context, size_t i, bool measure)
 	text->cells[n++] = state_cell(kept->state);
 	text->cells[n++] = time_of(&text->since, kept->since_sec);
 	text->cells[n++] = time_of(&text->expires, kept->expires_sec);
-	text->cells[n++] =
-		kept->pid > 0 ? cell_number(&text->pid, (uint64_t)kept->pid) : cell_of("-");
+	text->cells[n++] = kept->pid > 0 ? cell_number(&text->pid, (uint64_t)kept->pid, measure)
+					 : cell_of("-");
 	text->cells[n++] = owner_cell(kept);
 	text->cells[n++] = cell_address(text->group, kept->group_be, measure);
 	text->cells[n++] = kept->server != 0 ? cell_of(text_at(texts, kept->server)) : cell_of("-");
@@ -94,16 +94,23 @@ static void print_table(const struct kept_list *list)
 
 	if (!has_groups(list))
 		table.title[9] = NULL;
-	table_print(&table, list->n, lease_cells, &text);
+	table_print(&table, list->n, lease_cells, &text, sizeof(text));
 }
 
-static void put_lease(struct line *line, const struct kept_list *list, size_t i)
+struct lease_line {
+	const struct kept_list *list;
+	struct line line;
+};
+
+static void put_lease(void *context, size_t i, struct sheet *sheet)
 {
-	const struct texts *texts = &list->texts;
-	const struct kept *kept = &list->records[i];
+	struct lease_line *lease = context;
+	struct line *line = &lease->line;
+	const struct texts *texts = &lease->list->texts;
+	const struct kept *kept = &lease->list->records[i];
 	bool active = kept->state == POOL_STATE_ACTIVE;
 
-	line_begin(line, i == 0);
+	line_begin(line, i, sheet);
 	line_address(line, "address", kept->addr_be);
 	line_member(line, "pool", text_or_null(text_at(texts, kept->pool)));
 	/* An active lease without a user name is nobody's, and "" is nobody's name. */
@@ -118,17 +125,14 @@ static void put_lease(struct line *line, const struct kept_list *list, size_t i)
 	line_member(line, "server", text_or_null(text_at(texts, kept->server)));
 	line_address(line, "group", kept->group_be);
 	line_member(line, "owner", owner_name(kept));
-	line_end(line);
+	line_end(line, sheet);
 }
 
 static void print_json(const struct kept_list *list)
 {
-	struct line line = { 0 };
+	const struct lease_line context = { .list = list };
 
-	line_array_begin(&line);
-	for (size_t i = 0; i < list->n && !ferror(stdout); i++)
-		put_lease(&line, list, i);
-	line_array_end(&line, list->n == 0);
+	lines_print(&(struct listing){ list->n, put_lease, &context, sizeof(context) });
 }
 
 /* A name that no pool has and no lease remembers is a slip, not an empty pool. */

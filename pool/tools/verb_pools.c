@@ -30,9 +30,9 @@ static const struct cell *pool_cells(const struct pool_stats *stats, const char 
 	text->cells[n++] = cell_of(text->usage);
 	text->cells[n++] = cell_of(text->percent);
 	text->cells[n++] = cell_of(bar);
-	text->cells[n++] = cell_number(&text->held, stats->held);
-	text->cells[n++] = cell_number(&text->free, stats->free);
-	text->cells[n++] = cell_number(&text->reserved, stats->reserved);
+	text->cells[n++] = cell_number(&text->held, stats->held, false);
+	text->cells[n++] = cell_number(&text->free, stats->free, false);
+	text->cells[n++] = cell_number(&text->reserved, stats->reserved, false);
 	return text->cells;
 }
 

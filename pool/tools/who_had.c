@@ -255,29 +255,37 @@ static void print_table(const struct search *search)
 	};
 	struct holding_text text = { .found = search->found };
 
-	table_print(&table, search->n, holding_cells, &text);
+	table_print(&table, search->n, holding_cells, &text, sizeof(text));
+}
+
+struct holding_line {
+	const struct holding *found;
+	struct line line;
+};
+
+static void put_holding(void *context, size_t i, struct sheet *sheet)
+{
+	struct holding_line *lines = context;
+	struct line *line = &lines->line;
+	const struct holding *holding = &lines->found[i];
+
+	line_begin(line, i, sheet);
+	line_address(line, "address", holding->addr_be);
+	line_member(line, "pool", text_or_null(holding->pool));
+	line_member(line, "user", holding->user);
+	line_member(line, "port", text_or_null(holding->port));
+	line_number(line, "pid", holding->pid);
+	line_time(line, "from", holding->from_sec);
+	line_time(line, "to", holding->to_sec);
+	line_member(line, "end", holding->end);
+	line_end(line, sheet);
 }
 
 static void print_json(const struct search *search)
 {
-	struct line line = { 0 };
+	const struct holding_line context = { .found = search->found };
 
-	line_array_begin(&line);
-	for (size_t i = 0; i < search->n && !ferror(stdout); i++) {
-		const struct holding *holding = &search->found[i];
-
-		line_begin(&line, i == 0);
-		line_address(&line, "address", holding->addr_be);
-		line_member(&line, "pool", text_or_null(holding->pool));
-		line_member(&line, "user", holding->user);
-		line_member(&line, "port", text_or_null(holding->port));
-		line_number(&line, "pid", holding->pid);
-		line_time(&line, "from", holding->from_sec);
-		line_time(&line, "to", holding->to_sec);
-		line_member(&line, "end", holding->end);
-		line_end(&line);
-	}
-	line_array_end(&line, search->n == 0);
+	lines_print(&(struct listing){ search->n, put_holding, &context, sizeof(context) });
 }
 
 /* That nobody is known is worth less where the history does not go back that far. */
