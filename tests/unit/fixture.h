@@ -8,7 +8,6 @@
 
 #include <arpa/inet.h>
 #include <check.h>
-#include <ftw.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,11 +16,12 @@
 
 #include "parse.h"
 #include "pool.h"
+#include "scratch.h"
 
 #define FIXTURE_EVENTS_MAX 64
 
 static struct {
-	char dir[256];
+	char dir[SCRATCH_SIZE];
 	struct config *config;
 	struct pool *pool;
 	int64_t boot_ms;
@@ -81,14 +81,10 @@ static const struct pool_env fixture_env = {
 
 static void fixture_begin(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
 	memset(&fixture, 0, sizeof(fixture));
 	fixture.boot_ms = 1000000;
 	fixture.unix_sec = 1800000000;
-	snprintf(fixture.dir, sizeof(fixture.dir), "%s/rasip-unit-XXXXXX",
-		 tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(fixture.dir));
+	scratch_make(fixture.dir);
 }
 
 static void fixture_close(void)
@@ -97,18 +93,10 @@ static void fixture_close(void)
 	config_free(&fixture.config);
 }
 
-static int fixture_unlink(const char *path, const struct stat *stat, int type, struct FTW *ftw)
-{
-	(void)stat;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void fixture_end(void)
 {
 	fixture_close();
-	nftw(fixture.dir, fixture_unlink, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_remove(fixture.dir);
 }
 
 /* Closes what is open and loads a configuration: `text` without the two directories. */

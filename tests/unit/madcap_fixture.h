@@ -16,12 +16,13 @@
 #include "madcap/book.h"
 #include "madcap/message.h"
 #include "madcap/server.h"
+#include "scratch.h"
 
 #define NOW INT64_C(1700000000)
 #define ID_SIZE MADCAP_LEASE_ID_RANDOM_SIZE
 
 static struct {
-	char dir[64];
+	char dir[SCRATCH_SIZE];
 	struct book *book;
 	struct madcap_server *server;
 	struct madcap_server_scope scope[4];
@@ -132,8 +133,7 @@ static inline void prepare(void)
 	static struct madcap_address_range ten;
 
 	memset(&world, 0, sizeof(world));
-	snprintf(world.dir, sizeof(world.dir), "/tmp/test-madcap-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(world.dir));
+	scratch_make(world.dir);
 	ten = (struct madcap_address_range){ addr("239.192.0.0"), addr("239.192.0.9") };
 	world.unsynced = true;
 	world.extra_sec = 3600;
@@ -174,11 +174,8 @@ static inline void setup(void)
 
 static inline void teardown(void)
 {
-	char command[128];
-
 	close_server();
-	snprintf(command, sizeof(command), "rm -rf %s", world.dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_remove(world.dir);
 }
 
 static inline void pass_time(int64_t sec)

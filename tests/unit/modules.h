@@ -17,25 +17,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char work[PATH_MAX / 4];
+#include "scratch.h"
+
+static char work[SCRATCH_SIZE];
 static char trace_path[PATH_MAX / 2];
 
 /* A new directory, only ours to write, with an empty trace. */
 static void work_setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(work, sizeof(work), "%s/rasip-unit-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(work));
+	scratch_make(work);
 	snprintf(trace_path, sizeof(trace_path), "%s/trace", work);
 }
 
 static void work_teardown(void)
 {
-	char command[PATH_MAX];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", work);
-	ck_assert_int_eq(system(command), 0);
+	scratch_remove(work);
 }
 
 __attribute__((format(printf, 1, 2), unused)) static void trace(const char *format, ...)

@@ -15,28 +15,23 @@
 #include "owner.h"
 #include "permute.h"
 #include "wire.h"
+#include "scratch.h"
 #include "suite.h"
 
-static char dir[256];
+static char dir[SCRATCH_SIZE];
 static int dir_fd;
 
 static void begin(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(dir, sizeof(dir), "%s/rasip-base-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	scratch_make(dir);
 	dir_fd = open(dir, O_RDONLY | O_DIRECTORY);
 	ck_assert_int_ge(dir_fd, 0);
 }
 
 static void end(void)
 {
-	char command[512];
-
 	close(dir_fd);
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_remove(dir);
 }
 
 START_TEST(wire_round_trip)

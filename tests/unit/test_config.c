@@ -11,6 +11,7 @@
 
 #include "config.h"
 #include "parse.h"
+#include "scratch.h"
 #include "suite.h"
 
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
@@ -478,27 +479,16 @@ END_TEST
 
 /* ---- files ------------------------------------------------------------------------------- */
 
-static char dir[256];
+static char dir[SCRATCH_SIZE];
 
 static void make_dir(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(dir, sizeof(dir), "%s/rasip-config-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	scratch_make(dir);
 }
 
 static void remove_dir(void)
 {
-	static const char *const names[] = { "main.conf", "a.conf", "sub/b.conf", "sub/c.conf",
-					     "sub" };
-	char path[512];
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
-		(void)remove(path);
-	}
-	ck_assert_int_eq(rmdir(dir), 0);
+	scratch_remove(dir);
 }
 
 static void put(const char *name, const char *text)

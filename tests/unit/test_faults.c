@@ -89,15 +89,12 @@ static void prepare_freed(void)
 /* What is remembered is on disk, and the lease store is gone, as after a boot. */
 static void prepare_boot(void)
 {
-	char command[300];
-
 	prepare_session();
 	ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), 0);
 	ck_assert_int_eq(pool_release(fixture.pool, &lease, &fixture.why), 0);
 	pool_lease_abandon(&held[0]);
 	pool_rest(fixture.pool);
-	snprintf(command, sizeof(command), "rm -rf '%s/run'", fixture.dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_remove_below(fixture.dir, "run");
 }
 
 /* ---- what must hold afterwards --------------------------------------------------------------- */

@@ -533,7 +533,7 @@ END_TEST
 
 static void overwrite(const void *bytes, size_t size, off_t where)
 {
-	char path[128];
+	char path[SCRATCH_SIZE + 32];
 	int fd;
 
 	snprintf(path, sizeof(path), "%s/madcap-book.mdb", world.dir);
@@ -547,7 +547,7 @@ START_TEST(a_damaged_book_is_refused_and_left_alone)
 {
 	const struct book_options options = { .state_dir = world.dir };
 	static const char garbage[8192] = "garbage";
-	char path[128], after[sizeof(garbage)];
+	char path[SCRATCH_SIZE + 32], after[sizeof(garbage)];
 	int fd;
 
 	grant_one(1);
@@ -568,7 +568,7 @@ END_TEST
 /* Makes another store of ours in the book's place. */
 static void put_store(const char *kind, uint32_t version)
 {
-	char path[128];
+	char path[SCRATCH_SIZE + 32];
 	const struct store_options options = {
 		.path = path, .kind = kind, .version = version, .map_bytes = 1 << 20, .create = true
 	};
@@ -600,7 +600,7 @@ END_TEST
 
 static off_t file_size(void)
 {
-	char path[128];
+	char path[SCRATCH_SIZE + 32];
 	struct stat file;
 
 	snprintf(path, sizeof(path), "%s/madcap-book.mdb", world.dir);

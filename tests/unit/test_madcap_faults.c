@@ -291,7 +291,7 @@ END_TEST
 
 static struct server_config *config;
 static struct config_errors errors;
-static char path[128];
+static char path[SCRATCH_SIZE + 32];
 
 static void prepare_config(void)
 {

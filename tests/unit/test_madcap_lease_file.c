@@ -11,31 +11,26 @@
 
 #include "madcap/lease_file.h"
 #include "madcap/madcap.h"
+#include "scratch.h"
 #include "suite.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
-static char dir[256];
+static char dir[SCRATCH_SIZE];
 static struct error error;
 static struct madcap *m;
 
 static void setup(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(dir, sizeof(dir), "%s/madcap-unit-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	scratch_make(dir);
 	ck_assert_int_eq(madcap_new(MADCAP_API_VERSION, &m), 0);
 	error.text[0] = '\0';
 }
 
 static void teardown(void)
 {
-	char command[300];
-
 	madcap_free(&m);
-	snprintf(command, sizeof(command), "rm -rf '%s'", dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_remove(dir);
 }
 
 static const char *path_of(const char *name)

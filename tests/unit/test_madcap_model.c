@@ -768,13 +768,7 @@ static const struct history_op ops[] = {
 
 static void begin(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
 	prepare();
-	rmdir(world.dir);
-	snprintf(world.dir, sizeof(world.dir), "%.40s/book", tmp != NULL ? tmp : "/tmp");
-	if (mkdir(world.dir, 0700) != 0)
-		history_fail("%s: no directory", world.dir);
 	memset(&model, 0, sizeof(model));
 	model.n_given = ADDRESSES;
 	world.config.extra_allocation_sec = EXTRA;

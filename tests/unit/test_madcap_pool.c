@@ -43,7 +43,7 @@ struct machine {
 	struct pool *pool; /* of whoever comes by */
 	int64_t skew_sec;  /* of its wall clock */
 	uint64_t boot;
-	char dir[128];
+	char dir[SCRATCH_SIZE + 16];
 };
 
 struct session {
@@ -458,12 +458,9 @@ static void kill_somebody(void)
 /* Nothing of runtime_dir is left. */
 static void restart_machine(struct machine *machine)
 {
-	char command[256];
-
 	pool_rest(machine->pool);
 	machine->boot++;
-	snprintf(command, sizeof(command), "rm -rf %s/run", machine->dir);
-	ck_assert_int_eq(system(command), 0);
+	scratch_remove_below(machine->dir, "run");
 }
 
 static void reboot(void)

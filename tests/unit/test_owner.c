@@ -10,23 +10,21 @@
 #include <unistd.h>
 
 #include "owner.h"
+#include "scratch.h"
 #include "suite.h"
 
 /* A stride that spreads addresses over all files, unevenly, and over all of IPv4. */
 #define STRIDE UINT32_C(131071)
 #define MANY 20000
 
-static char directory[256];
+static char directory[SCRATCH_SIZE];
 static int runtime_fd;
 static struct owner_dir owners;
 static struct error why;
 
 static void begin(void)
 {
-	const char *tmp = getenv("TMPDIR");
-
-	snprintf(directory, sizeof(directory), "%s/rasip-owner-XXXXXX", tmp != NULL ? tmp : "/tmp");
-	ck_assert_ptr_nonnull(mkdtemp(directory));
+	scratch_make(directory);
 	runtime_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ck_assert_int_ge(runtime_fd, 0);
 	owner_dir_open(runtime_fd, &owners);
@@ -34,16 +32,9 @@ static void begin(void)
 
 static void end(void)
 {
-	char name[OWNER_FILE_NAME_SIZE];
-
-	for (unsigned int file = 0; file < OWNER_FILES; file++) {
-		owner_file_name(file, name);
-		unlinkat(runtime_fd, name, 0);
-	}
-	unlinkat(runtime_fd, "owner", AT_REMOVEDIR);
 	owner_dir_close(&owners);
 	close(runtime_fd);
-	rmdir(directory);
+	scratch_remove(directory);
 }
 
 static int take(uint32_t addr, bool shared)

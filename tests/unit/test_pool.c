@@ -126,7 +126,6 @@ START_TEST(sticky_survives_a_reboot)
 {
 	struct pool_lease alice;
 	struct pool_lease bob;
-	char path[512];
 
 	load_four("");
 	ASSERT_GETS(&alice, "alice", "10.0.0.1");
@@ -135,8 +134,7 @@ START_TEST(sticky_survives_a_reboot)
 	/* The machine goes down: what /run holds is gone, and so are the sessions. */
 	pool_lease_abandon(&alice);
 	pool_lease_abandon(&bob);
-	snprintf(path, sizeof(path), "%s/run", fixture.dir);
-	nftw(path, fixture_unlink, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_remove_below(fixture.dir, "run");
 	fixture.boot_ms = 5000;
 	fixture.unix_sec += 600;
 	load_four("");
@@ -685,7 +683,6 @@ START_TEST(history_is_kept_across_reboots)
 {
 	struct past past = { 0 };
 	struct pool_lease one;
-	char path[512];
 
 	load_four("");
 	ck_assert_int_eq(pool_history(fixture.pool, remember, &past, &fixture.why),
@@ -701,8 +698,7 @@ START_TEST(history_is_kept_across_reboots)
 	ASSERT_GETS(&one, "bob", "10.0.0.2");
 	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
 	pool_lease_abandon(&one);
-	snprintf(path, sizeof(path), "%s/run", fixture.dir);
-	nftw(path, fixture_unlink, 8, FTW_DEPTH | FTW_PHYS);
+	scratch_remove_below(fixture.dir, "run");
 	load_four("");
 	past = (struct past){ 0 };
 	ck_assert_int_eq(pool_history(fixture.pool, remember, &past, &fixture.why), 0);

@@ -2,6 +2,7 @@
 /* Mistakes that the pool has made once. Each test says what went wrong. */
 #include "fixture.h"
 
+#include <ftw.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
