@@ -46,6 +46,7 @@ struct client {
 	unsigned int lease; /* its identifier's number; 0: none */
 	bool holds;
 	int64_t from, until;
+	uint32_t shortest_sec; /* that it has ever asked to have it renewed for */
 	struct addresses addresses;
 };
 
@@ -611,6 +612,7 @@ static void begin_lease(unsigned int number, unsigned int b, enum madcap_type ty
 	/* A REQUEST may follow an offer. */
 	if (client->lease == 0 || type == MADCAP_DISCOVER)
 		client->lease = ++model.n_leases;
+	client->shortest_sec = UINT32_MAX;
 	out = message(type, client->lease);
 	wish_for(&out, b);
 	send_out(number % CLIENTS, &out);
@@ -639,6 +641,8 @@ static void renew(unsigned int number, unsigned int b)
 	/* If no answer comes, the lease may have become shorter all the same. */
 	if (client->until > now_sec() + out.lease_time)
 		client->until = now_sec() + out.lease_time;
+	if (client->shortest_sec > out.lease_time)
+		client->shortest_sec = out.lease_time;
 }
 
 /* From now on it is nobody's, as far as the client knows. */
@@ -689,7 +693,8 @@ static void check_belief(const struct client *client)
 	}
 }
 
-/* A lease lasts from when it was asked for, for all that a client can be sure of. */
+/* A lease lasts from when it was asked for, for all that a client can be sure of; and what it had asked
+ * before may be on its way still, and heard last. */
 static void believe(struct client *client, const struct madcap_message *got)
 {
 	int64_t start = client->sent_sec;
@@ -698,6 +703,8 @@ static void believe(struct client *client, const struct madcap_message *got)
 		start = got->start_time;
 	client->from = start > now_sec() ? start : now_sec();
 	client->until = start + got->lease_time;
+	if (client->until > now_sec() + client->shortest_sec)
+		client->until = now_sec() + client->shortest_sec;
 	client->holds = true;
 	read_addresses(got, &client->addresses);
 	check_belief(client);
