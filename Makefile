@@ -188,6 +188,8 @@ $(BUILD)/tests/%: $(BUILD)/obj/tests/unit/%.o $(SESSION_OBJECTS) $(BUILD)/libpoo
 # sanitizer calls it before it is ready for instrumented code.
 $(call object,tests/torture/fault.c): EXTRA_CFLAGS = -fno-sanitize=all
 $(BUILD)/tests/test_faults $(BUILD)/tests/test_madcap_faults: $(call object,tests/torture/fault.c)
+# The test counts how often addresses are looked for.
+$(BUILD)/tests/test_madcap_book: ALL_LDFLAGS += -Wl,--wrap=space_find_first
 
 $(BUILD)/torture/%: $(BUILD)/obj/tests/torture/%.o
 	$(call say,LD,$@)
