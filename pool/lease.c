@@ -25,10 +25,12 @@ size_t lease_dynamic_pool(const struct op *op, uint32_t addr)
 	return pool;
 }
 
-int lease_mark_dirty(struct op *op, uint32_t addr, uint64_t id)
+/* No two marks are alike: a change of what is just being written down is seen by that. */
+int lease_mark_dirty(struct op *op, uint32_t addr)
 {
+	uint64_t mark = op->pool->env.random(op->pool->env.context);
 	struct key key = key_dirty(addr);
-	int code = store_put(op->txn, key_bytes(&key), (struct store_bytes){ &id, sizeof(id) });
+	int code = store_put(op->txn, key_bytes(&key), (struct store_bytes){ &mark, sizeof(mark) });
 
 	return code < 0 ? op_fail(op, code) : 0;
 }
@@ -282,7 +284,7 @@ static int note_user_change(struct op *op, const struct choice *choice,
 
 	if (same || pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky)
 		return 0;
-	return lease_mark_dirty(op, choice->addr, record->id);
+	return lease_mark_dirty(op, choice->addr);
 }
 
 int lease_grant(struct op *op, const struct choice *choice, const char *module, bool notify,
@@ -407,7 +409,7 @@ static int put_back(struct op *op, size_t pool, uint32_t addr, struct lease_reco
 		queue = QUEUE_INDEX;
 	code = lease_enqueue(op, pool, queue, addr, record);
 	if (code == 0 && config->sticky && config->hold_sec >= REMEMBERED_REST_SEC)
-		code = lease_mark_dirty(op, addr, record->id);
+		code = lease_mark_dirty(op, addr);
 	return code;
 }
 
@@ -459,7 +461,7 @@ int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record
 	if (code == 0)
 		code = forget_user(op, addr, record);
 	if (code == 0)
-		code = lease_mark_dirty(op, addr, record->id);
+		code = lease_mark_dirty(op, addr);
 	if (code < 0)
 		return code;
 	forgotten.user[0] = '\0';
