@@ -275,14 +275,21 @@ static void fill_in(const struct op *op, const struct choice *choice,
 	fill_in_server(op, choice, ret);
 }
 
-/* The memory has to change when the address's last user does, and only then. */
+/* What is told of each release, since a rest depends on it, has to be taken back by the next grant. */
+static bool remembers_rest(const struct config_pool *config)
+{
+	return config->sticky && config->hold_sec >= REMEMBERED_REST_SEC;
+}
+
+/* Else the memory has to change when the address's last user does, and only then. */
 static int note_user_change(struct op *op, const struct choice *choice,
 			    const struct lease_record *record)
 {
 	size_t pool = lease_dynamic_pool(op, choice->addr);
 	bool same = choice->was_known && strcmp(choice->known.user, record->user) == 0;
 
-	if (same || pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky)
+	if (pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky ||
+	    (same && !remembers_rest(&op->pool->config->pools[pool])))
 		return 0;
 	return lease_mark_dirty(op, choice->addr);
 }
@@ -408,7 +415,7 @@ static int put_back(struct op *op, size_t pool, uint32_t addr, struct lease_reco
 	if (config->order != ORDER_LEAST_RECENT && config->hold_sec == 0)
 		queue = QUEUE_INDEX;
 	code = lease_enqueue(op, pool, queue, addr, record);
-	if (code == 0 && config->sticky && config->hold_sec >= REMEMBERED_REST_SEC)
+	if (code == 0 && remembers_rest(config))
 		code = lease_mark_dirty(op, addr);
 	return code;
 }

@@ -658,6 +658,33 @@ START_TEST(a_rest_that_begins_while_the_lease_is_written_down)
 	ASSERT_GETS(&one, "bob", "10.0.0.1");
 }
 END_TEST
+
+/* Of a user who had come back to his address the disk still said that he had released it long ago;
+ * when the machine went down under him, the address did not rest. */
+START_TEST(a_machine_that_goes_down_under_a_user_who_came_back)
+{
+	struct pool_lease one;
+
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.1\"); hold = \"1h\"; } );");
+	for (int i = 0; i < 2; i++) {
+		ASSERT_GETS(&one, "alice", "10.0.0.1");
+		ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), 0);
+		if (i == 0)
+			give_back(&one);
+		ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), 0);
+		fixture.boot_ms += 7200000;
+		fixture.unix_sec += 7200;
+	}
+	pool_lease_abandon(&one);
+	pool_rest(fixture.pool);
+	scratch_remove_below(fixture.dir, "run");
+	fixture.boot_ms = 5000;
+	ASSERT_REFUSED("bob", "1 at rest");
+	fixture.boot_ms += 3600000;
+	fixture.unix_sec += 3600;
+	ASSERT_GETS(&one, "bob", "10.0.0.1");
+}
+END_TEST
 END_TEST
 
 static TCase *make_tcase(void)
@@ -685,6 +712,7 @@ static TCase *make_tcase(void)
 	tcase_add_test(tcase, candidates_ignore_mode_and_limit);
 	tcase_add_test(tcase, our_end_in_a_full_pool_is_scanned_for_once);
 	tcase_add_test(tcase, a_rest_that_begins_while_the_lease_is_written_down);
+	tcase_add_test(tcase, a_machine_that_goes_down_under_a_user_who_came_back);
 	tcase_add_test(tcase, what_was_forgotten_while_in_no_pool_is_found_again);
 	return tcase;
 }
