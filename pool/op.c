@@ -282,11 +282,15 @@ static int write_news(struct op *op)
 	return code < 0 && code != POOL_E_NOT_FOUND ? op_fail(op, code) : 0;
 }
 
+/* The observer may call a foreign module, which is not to run with signals blocked. */
 static void tell(struct op *op)
 {
 	const struct pool_env *env = &op->pool->env;
+	bool is_told = env->observe != NULL && op->n_events > 0;
 
-	for (size_t i = 0; env->observe != NULL && i < op->n_events; i++) {
+	if (is_told && op->signals_blocked)
+		op_unblock_signals(&op->signals);
+	for (size_t i = 0; is_told && i < op->n_events; i++) {
 		const struct history_record *record = &op->events[i].record;
 
 		env->observe(env->context, &(struct pool_event){
@@ -302,6 +306,8 @@ static void tell(struct op *op)
 						   .text = record->text,
 					   });
 	}
+	if (is_told && op->signals_blocked)
+		op_block_signals(&op->signals);
 	op->n_events = 0;
 }
 

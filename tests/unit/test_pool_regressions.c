@@ -685,6 +685,40 @@ START_TEST(a_machine_that_goes_down_under_a_user_who_came_back)
 	ASSERT_GETS(&one, "bob", "10.0.0.1");
 }
 END_TEST
+
+static int n_blocked;
+
+static void count_blocked(const struct pool_event *event)
+{
+	sigset_t mask;
+
+	(void)event;
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	n_blocked += sigismember(&mask, SIGTERM) + sigismember(&mask, SIGALRM);
+}
+
+/* A module that was told of a dead session's release, and all that it started, could not be stopped
+ * by any signal. */
+START_TEST(the_observer_runs_with_the_callers_signals)
+{
+	struct pool_lease one;
+	sigset_t mask;
+
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.1\"); } );");
+	fixture.on_event = count_blocked;
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	let_go(&one);
+	ck_assert_int_eq(pool_reclaim(fixture.pool, false, NULL, &fixture.why), 0);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ASSERT_REFUSED("bob", "full");
+	give_back(&one);
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_RECLAIM], 1);
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_REFUSAL], 1);
+	ck_assert_int_eq(n_blocked, 0);
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	ck_assert_int_eq(sigismember(&mask, SIGTERM), 0);
+}
+END_TEST
 END_TEST
 
 static TCase *make_tcase(void)
@@ -713,6 +747,7 @@ static TCase *make_tcase(void)
 	tcase_add_test(tcase, our_end_in_a_full_pool_is_scanned_for_once);
 	tcase_add_test(tcase, a_rest_that_begins_while_the_lease_is_written_down);
 	tcase_add_test(tcase, a_machine_that_goes_down_under_a_user_who_came_back);
+	tcase_add_test(tcase, the_observer_runs_with_the_callers_signals);
 	tcase_add_test(tcase, what_was_forgotten_while_in_no_pool_is_found_again);
 	return tcase;
 }
