@@ -325,6 +325,7 @@ struct pool_record {
 	const char *user;
 	const char *port;
 	const char *module;
+	bool notify;       /* ACTIVE: that module has to be told of the end */
 	int64_t since_sec; /* ACTIVE: when granted; else when released */
 	/* HELD: when the rest ends (INT64_MAX: never). ACTIVE: when its server's lease ends. 0: no
 	 * end. */
