@@ -235,6 +235,7 @@ void op_abort_txn(struct op *op)
 	store_abort(&op->txn);
 	memset(op->counters, 0, op->pool->config->n_pools * sizeof(*op->counters));
 	op->n_events = 0;
+	op->is_unheard = false;
 }
 
 static int write_counters(struct op *op)
@@ -315,6 +316,8 @@ int op_commit(struct op *op)
 {
 	int code = op->write ? write_counters(op) : 0;
 
+	if (code == 0 && op->is_unheard)
+		code = op_fail(op, POOL_E_NO_MEMORY);
 	if (code == 0 && op->n_events > 0)
 		code = write_news(op);
 	if (code < 0) {
@@ -455,8 +458,11 @@ void op_note(struct op *op, enum pool_event_kind kind, uint32_t addr, size_t poo
 	if (op->rehearsal)
 		return;
 	grown = realloc(op->events, (op->n_events + 1) * sizeof(*grown));
-	if (grown == NULL)
-		return; /* the lease matters more than the line in the log */
+	if (grown == NULL) {
+		/* The lease matters more than the line in the log, but not more than RA-54. */
+		op->is_unheard |= kind == POOL_EVENT_RECLAIM && lease != NULL && lease->notify;
+		return;
+	}
 	op->events = grown;
 	op->events[op->n_events] = (struct op_event){ .notify = lease != NULL && lease->notify };
 	record = &op->events[op->n_events++].record;
