@@ -328,6 +328,16 @@ int admin_enter(struct admin *admin, const char *runtime_dir, struct error *why)
 
 void admin_leave(struct admin *admin)
 {
+	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	/* Closing alone would leave the lock with a child that a module has forked. */
+	if (admin->lock_fd >= 0)
+		fcntl(admin->lock_fd, F_OFD_SETLK, &lock);
+	admin_abandon(admin);
+}
+
+void admin_abandon(struct admin *admin)
+{
 	if (admin->lock_fd < 0)
 		return;
 	close(admin->lock_fd);

@@ -66,8 +66,11 @@ bool admin_has_release(const struct admin *admin);
 int admin_enter(struct admin *admin, const char *runtime_dir, struct error *why)
 	__attribute__((warn_unused_result));
 
-/* Gives the lock back; harmless where it is not held. */
+/* Gives the lock back, for every process that inherited it; harmless where it is not held. */
 void admin_leave(struct admin *admin);
+
+/* In a child that is not the session: the lock stays with the session. */
+void admin_abandon(struct admin *admin);
 
 /*
  * Calls get. *address is in and out; both are written on success only, which includes an out-value

@@ -274,7 +274,7 @@ void session_abandon(struct session *session)
 	pool_lease_abandon(&session->lease);
 	session_drop_local(session);
 	if (session->admin != NULL)
-		admin_leave(session->admin);
+		admin_abandon(session->admin);
 }
 
 void session_set_fatal(struct session *session)

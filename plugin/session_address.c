@@ -158,7 +158,9 @@ void session_release_address(struct session *session)
 	/* Never twice, whatever happens inside, and whoever finds the lease if we are killed here. */
 	if (foreign && pool_lease_told(session->pool, &session->lease, &why) < 0) {
 		session_complain(session, why.text);
-		session->notify = false; /* whoever takes the lease back tells the module */
+		/* Whoever takes the lease back tells the module; so it must not end well here. */
+		session->notify = false;
+		pool_lease_abandon(&session->lease);
 	}
 	if (session->notify) {
 		session->notify = false;

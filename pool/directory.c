@@ -20,15 +20,8 @@ static int make(const char *path, mode_t mode)
 	return chmod(path, mode);
 }
 
-static int make_path(const char *path, struct error *error)
+static int make_path(char *part, struct error *error)
 {
-	char part[PATH_MAX];
-	int length = snprintf(part, sizeof(part), "%s", path);
-
-	if (length < 0 || (size_t)length >= sizeof(part)) {
-		error_set_errno(error, ENAMETOOLONG, "cannot make directory %s", path);
-		return POOL_E_SYSTEM;
-	}
 	for (char *slash = strchr(part + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
 		if (make(part, PARENT_MODE) != 0) {
@@ -65,20 +58,39 @@ static int check_trust(const char *path, int fd, struct error *error)
 	return 0;
 }
 
+/* A slash at the end would have a link followed, and the directory made as if it were a parent. */
+static int without_slashes(const char *path, char ret[static PATH_MAX], struct error *error)
+{
+	int length = snprintf(ret, PATH_MAX, "%s", path);
+
+	if (length < 0 || length >= PATH_MAX) {
+		error_set_errno(error, ENAMETOOLONG, "cannot open directory %s", path);
+		return POOL_E_SYSTEM;
+	}
+	while (length > 1 && ret[length - 1] == '/')
+		ret[--length] = '\0';
+	return 0;
+}
+
 int directory_open(const char *path, bool create, int *ret_fd, struct error *error)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int code;
+	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	char plain[PATH_MAX];
+	int fd;
+	int code = without_slashes(path, plain, error);
 
+	if (code < 0)
+		return code;
+	fd = open(plain, flags);
 	if (fd < 0 && errno == ENOENT) {
 		if (!create) {
 			error_set(error, "%s does not exist", path);
 			return POOL_E_NOT_FOUND;
 		}
-		code = make_path(path, error);
+		code = make_path(plain, error);
 		if (code < 0)
 			return code;
-		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		fd = open(plain, flags);
 	}
 	if (fd < 0) {
 		error_set_errno(error, errno, "cannot open directory %s", path);

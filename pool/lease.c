@@ -25,10 +25,12 @@ size_t lease_dynamic_pool(const struct op *op, uint32_t addr)
 	return pool;
 }
 
-int lease_mark_dirty(struct op *op, uint32_t addr, uint64_t id)
+/* No two marks are alike: a change of what is just being written down is seen by that. */
+int lease_mark_dirty(struct op *op, uint32_t addr)
 {
+	uint64_t mark = op->pool->env.random(op->pool->env.context);
 	struct key key = key_dirty(addr);
-	int code = store_put(op->txn, key_bytes(&key), (struct store_bytes){ &id, sizeof(id) });
+	int code = store_put(op->txn, key_bytes(&key), (struct store_bytes){ &mark, sizeof(mark) });
 
 	return code < 0 ? op_fail(op, code) : 0;
 }
@@ -273,16 +275,23 @@ static void fill_in(const struct op *op, const struct choice *choice,
 	fill_in_server(op, choice, ret);
 }
 
-/* The memory has to change when the address's last user does, and only then. */
+/* What is told of each release, since a rest depends on it, has to be taken back by the next grant. */
+static bool remembers_rest(const struct config_pool *config)
+{
+	return config->sticky && config->hold_sec >= REMEMBERED_REST_SEC;
+}
+
+/* Else the memory has to change when the address's last user does, and only then. */
 static int note_user_change(struct op *op, const struct choice *choice,
 			    const struct lease_record *record)
 {
 	size_t pool = lease_dynamic_pool(op, choice->addr);
 	bool same = choice->was_known && strcmp(choice->known.user, record->user) == 0;
 
-	if (same || pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky)
+	if (pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky ||
+	    (same && !remembers_rest(&op->pool->config->pools[pool])))
 		return 0;
-	return lease_mark_dirty(op, choice->addr, record->id);
+	return lease_mark_dirty(op, choice->addr);
 }
 
 int lease_grant(struct op *op, const struct choice *choice, const char *module, bool notify,
@@ -406,8 +415,8 @@ static int put_back(struct op *op, size_t pool, uint32_t addr, struct lease_reco
 	if (config->order != ORDER_LEAST_RECENT && config->hold_sec == 0)
 		queue = QUEUE_INDEX;
 	code = lease_enqueue(op, pool, queue, addr, record);
-	if (code == 0 && config->sticky && config->hold_sec >= REMEMBERED_REST_SEC)
-		code = lease_mark_dirty(op, addr, record->id);
+	if (code == 0 && remembers_rest(config))
+		code = lease_mark_dirty(op, addr);
 	return code;
 }
 
@@ -459,7 +468,7 @@ int lease_forget(struct op *op, uint32_t addr, const struct lease_record *record
 	if (code == 0)
 		code = forget_user(op, addr, record);
 	if (code == 0)
-		code = lease_mark_dirty(op, addr, record->id);
+		code = lease_mark_dirty(op, addr);
 	if (code < 0)
 		return code;
 	forgotten.user[0] = '\0';

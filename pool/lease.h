@@ -72,6 +72,6 @@ uint64_t lease_rest_end(const struct op *op, uint32_t addr, const struct lease_r
 size_t lease_dynamic_pool(const struct op *op, uint32_t addr);
 
 /* Makes a note that the memory store has to be brought up to date for this address. */
-int lease_mark_dirty(struct op *op, uint32_t addr, uint64_t id);
+int lease_mark_dirty(struct op *op, uint32_t addr);
 
 #endif

@@ -131,6 +131,7 @@ static int describe(struct op *op, uint32_t addr, const struct lease_record *rec
 		.user = record->user,
 		.port = record->port,
 		.module = record->module,
+		.notify = record->active && record->notify && record->module[0] != '\0',
 		.since_sec = record->since_sec,
 		.expires_sec = rest_end != 0 ? wall_time(op, rest_end) : 0,
 		.pid = record->active ? record->pid : 0,

@@ -110,7 +110,7 @@ int memory_import(struct op *op)
 /* One address whose memory is not what it should be. */
 struct change {
 	uint32_t addr;
-	uint64_t id;
+	uint64_t mark; /* lease_mark_dirty() */
 	bool forget;
 	struct memory_record memory;
 };
@@ -152,12 +152,12 @@ static int collect(struct op *op, struct work *work)
 		uint32_t addr;
 		int code;
 
-		if (!key_addr(entries.key, &addr) || value.size != sizeof(change->id))
+		if (!key_addr(entries.key, &addr) || value.size != sizeof(change->mark))
 			return op_fail(op, POOL_E_DAMAGED);
 		code = collect_one(op, addr, change);
 		if (code < 0)
 			return code;
-		memcpy(&change->id, value.data, value.size);
+		memcpy(&change->mark, value.data, value.size);
 		work->n_changes++;
 	}
 	if (entries.code < 0)
@@ -215,8 +215,8 @@ static int settle(struct op *op, const struct work *work)
 		struct store_bytes value;
 
 		code = store_get(op->txn, key_bytes(&key), &value);
-		if (code == 0 && value.size == sizeof(change->id) &&
-		    memcmp(value.data, &change->id, value.size) == 0)
+		if (code == 0 && value.size == sizeof(change->mark) &&
+		    memcmp(value.data, &change->mark, value.size) == 0)
 			code = record_delete(op->txn, &key);
 		if (code < 0 && code != POOL_E_NOT_FOUND)
 			return op_fail(op, code);

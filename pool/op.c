@@ -235,6 +235,7 @@ void op_abort_txn(struct op *op)
 	store_abort(&op->txn);
 	memset(op->counters, 0, op->pool->config->n_pools * sizeof(*op->counters));
 	op->n_events = 0;
+	op->is_unheard = false;
 }
 
 static int write_counters(struct op *op)
@@ -282,11 +283,15 @@ static int write_news(struct op *op)
 	return code < 0 && code != POOL_E_NOT_FOUND ? op_fail(op, code) : 0;
 }
 
+/* The observer may call a foreign module, which is not to run with signals blocked. */
 static void tell(struct op *op)
 {
 	const struct pool_env *env = &op->pool->env;
+	bool is_told = env->observe != NULL && op->n_events > 0;
 
-	for (size_t i = 0; env->observe != NULL && i < op->n_events; i++) {
+	if (is_told && op->signals_blocked)
+		op_unblock_signals(&op->signals);
+	for (size_t i = 0; is_told && i < op->n_events; i++) {
 		const struct history_record *record = &op->events[i].record;
 
 		env->observe(env->context, &(struct pool_event){
@@ -302,6 +307,8 @@ static void tell(struct op *op)
 						   .text = record->text,
 					   });
 	}
+	if (is_told && op->signals_blocked)
+		op_block_signals(&op->signals);
 	op->n_events = 0;
 }
 
@@ -309,6 +316,8 @@ int op_commit(struct op *op)
 {
 	int code = op->write ? write_counters(op) : 0;
 
+	if (code == 0 && op->is_unheard)
+		code = op_fail(op, POOL_E_NO_MEMORY);
 	if (code == 0 && op->n_events > 0)
 		code = write_news(op);
 	if (code < 0) {
@@ -449,8 +458,11 @@ void op_note(struct op *op, enum pool_event_kind kind, uint32_t addr, size_t poo
 	if (op->rehearsal)
 		return;
 	grown = realloc(op->events, (op->n_events + 1) * sizeof(*grown));
-	if (grown == NULL)
-		return; /* the lease matters more than the line in the log */
+	if (grown == NULL) {
+		/* The lease matters more than the line in the log, but not more than RA-54. */
+		op->is_unheard |= kind == POOL_EVENT_RECLAIM && lease != NULL && lease->notify;
+		return;
+	}
 	op->events = grown;
 	op->events[op->n_events] = (struct op_event){ .notify = lease != NULL && lease->notify };
 	record = &op->events[op->n_events++].record;

@@ -21,9 +21,10 @@
  *
  * Blocking. Functions block on the store's writer lock (tens of microseconds a holder, milliseconds
  * after many rests ended at once; a process that was stopped inside a transaction holds up all) and
- * on the disk only in pool_maintain(). No function retries, sleeps or waits for another session. A
- * pool that leases from MADCAP servers adds waiting for them, and for the disk that keeps its
- * request ids: see "servers" below, also for how not to wait.
+ * on the disk only in pool_maintain(); where more than a hundred processes read at a time (a full
+ * pool is looked through), on one of them. No function waits for another session otherwise. A pool
+ * that leases from MADCAP servers adds waiting for them, and for the disk that keeps its request
+ * ids: see "servers" below, also for how not to wait.
  *
  * Units. Addresses in this interface are in network byte order (`addr_be`), times are Unix seconds
  * (`_sec`), milliseconds (`_ms`) count from the call or, where it says so, on CLOCK_BOOTTIME.
@@ -324,6 +325,7 @@ struct pool_record {
 	const char *user;
 	const char *port;
 	const char *module;
+	bool notify;       /* ACTIVE: that module has to be told of the end */
 	int64_t since_sec; /* ACTIVE: when granted; else when released */
 	/* HELD: when the rest ends (INT64_MAX: never). ACTIVE: when its server's lease ends. 0: no
 	 * end. */

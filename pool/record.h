@@ -7,7 +7,7 @@
  *	'L' addr	struct lease_record: the registry. Every address that is active, at rest,
  *			put aside or remembered has one; one without has never been used
  *	'N' number	struct history_record: what happened, not yet in the memory store
- *	'O' addr	owed to the memory store; value: the lease's id. Next to 'P', so that a
+ *	'O' addr	owed to the memory store; value: a random number. Next to 'P', so that a
  *			grant changes one page for both
  *	'P' name	struct pool_counters: a pool's number and counters
  *	'Q' pool queue order addr	free addresses that have been used, in the order in which

@@ -196,10 +196,14 @@ static void start_talk(struct pool *pool, struct madcap_query *query,
 	/* Where others may serve as well, they may know the lease, too (2.13.1). */
 	if (madcap->n_servers != 1)
 		query->requested[query->n_requested++] = MADCAP_FEATURE_SERVER_MOBILITY;
-	if (talk_start(&remote->talk, query, servers, madcap->interface, &why) < 0)
+	if (talk_start(&remote->talk, query, servers, madcap->interface, &why) < 0) {
+		/* Of a new question nothing has left; what was to be taken up is still owed. */
+		if (remote->ask.state == ASK_ADOPTING)
+			give_back(pool);
 		fail(pool, "%s", why.text);
-	else
+	} else {
 		remote->task = TASK_ASK;
+	}
 }
 
 /* The time that is left is shared out among those that are still to be asked. */

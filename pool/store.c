@@ -23,7 +23,8 @@ static const char META_KEY[] = "\001rasip";
 #define READERS_MAX 126 /* LMDB's default, by which it sizes its lock file: */
 #define LOCK_FILE_SIZE 8192 /* a header and a cache line for each of them */
 #define REOPENS_MAX 200
-#define REOPEN_PAUSE_US 4001
+#define CROWDED_MAX 2000 /* some four seconds */
+#define PAUSE_US 4001
 
 struct store {
 	MDB_env *env;
@@ -464,7 +465,20 @@ pid_t store_pid(const struct store *store)
 	return store->pid;
 }
 
-/* Another process may have opened the file with a larger map; then ours follows. */
+/* Those who try again do it at different times. */
+static void pause_a_moment(unsigned int tries)
+{
+	const long us = (long)(((unsigned int)getpid() + tries) * 7919 % PAUSE_US);
+	const struct timespec pause = { .tv_nsec = us * 1000 };
+
+	nanosleep(&pause, NULL);
+}
+
+/*
+ * Another process may have opened the file with a larger map; then ours follows. All places for
+ * readers may be taken: killed ones keep theirs until somebody looks, and of hundreds of processes
+ * that look through a full pool more than that may be at it. Each needs some milliseconds.
+ */
 static int try_to_begin(struct store *store, bool write, MDB_txn **ret)
 {
 	unsigned int flags = write ? 0 : MDB_RDONLY;
@@ -476,9 +490,11 @@ static int try_to_begin(struct store *store, bool write, MDB_txn **ret)
 		if (rc == 0)
 			rc = mdb_txn_begin(store->env, NULL, flags, ret);
 	}
-	/* Readers that were killed keep their places until somebody looks. */
-	if (rc == MDB_READERS_FULL && mdb_reader_check(store->env, &dead) == 0 && dead > 0)
+	for (unsigned int tries = 0; rc == MDB_READERS_FULL && tries < CROWDED_MAX; tries++) {
+		if (mdb_reader_check(store->env, &dead) != 0 || dead == 0)
+			pause_a_moment(tries);
 		rc = mdb_txn_begin(store->env, NULL, flags, ret);
+	}
 	return rc;
 }
 
@@ -504,19 +520,15 @@ static int reopen(struct store *store)
 
 /*
  * Others may close the file as LMDB does (mdb_stat does); see hold_lock_file(). Only the first
- * transaction can find the mutexes destroyed. When all have left who did, the next one makes new ones;
- * so those who try again do it at different times.
+ * transaction can find the mutexes destroyed. When all have left who did, the next one makes new ones.
  */
 static int begin_txn(struct store *store, bool write, MDB_txn **ret)
 {
 	int rc = store->env != NULL ? try_to_begin(store, write, ret) : EINVAL;
 
 	for (unsigned int tries = 0; rc == EINVAL && tries < REOPENS_MAX; tries++) {
-		const long us = (long)(((unsigned int)getpid() + tries) * 7919 % REOPEN_PAUSE_US);
-		const struct timespec pause = { .tv_nsec = us * 1000 };
-
 		close_env(store);
-		nanosleep(&pause, NULL);
+		pause_a_moment(tries);
 		rc = reopen(store);
 		if (rc == 0)
 			rc = try_to_begin(store, write, ret);

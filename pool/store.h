@@ -69,7 +69,8 @@ int store_check_file(const struct store *store, struct error *error)
 	__attribute__((warn_unused_result));
 
 /*
- * A transaction, to be ended by one of the two below; blocks for the writer lock if write.
+ * A transaction, to be ended by one of the two below; blocks for the writer lock if write, else for
+ * a place where too many are reading (some seconds, then POOL_E_STORE).
  * *ret_fresh, if not NULL, is set to true where the store is empty: a write transaction then has
  * already put the kind and version into it. Returns 0; POOL_E_DAMAGED, POOL_E_VERSION (of the file
  * as it is by now); POOL_E_STORE; POOL_E_NO_MEMORY.

@@ -247,15 +247,15 @@ static int parse_long(struct command_line *line, const char *word)
 	     option != NULL && option->name != NULL; option++)
 		if (strcmp(option->name, copy) == 0)
 			return set_option(line, option, value);
-	if (value == NULL && strcmp(copy, "json") == 0)
+	if (strcmp(copy, "json") == 0)
 		line->invocation.json = true;
-	else if (value == NULL && strcmp(copy, "help") == 0)
+	else if (strcmp(copy, "help") == 0)
 		line->help = true;
-	else if (value == NULL && strcmp(copy, "version") == 0)
+	else if (strcmp(copy, "version") == 0)
 		line->version = true;
 	else
 		return unknown_option(verb, value == NULL ? word : copy);
-	return 0;
+	return value == NULL ? 0 : complain_usage(verb, "--%s takes no value", copy);
 }
 
 static int parse_short(struct command_line *line, const char *word)

@@ -34,6 +34,7 @@ struct target {
 	uint64_t id;
 	pid_t pid;
 	int64_t seen_ms;
+	bool notify;          /* its module has to be told */
 	char user[TEXT_SIZE]; /* fit to be printed */
 	char module[TEXT_SIZE];
 };
@@ -166,7 +167,7 @@ static int release_dead(const struct target *target, struct outcome *outcome)
 	struct error why = { "" };
 	int code;
 
-	if (target->module[0] != '\0')
+	if (target->notify)
 		return complain(
 			"the dead process %d had %s from module %s, which the next pppd tells "
 			"before it is free",
@@ -211,6 +212,7 @@ static int see_target(void *context, const struct pool_record *record)
 	target->id = record->id;
 	target->pid = record->pid;
 	target->seen_ms = record->seen_ms;
+	target->notify = record->notify;
 	text_plain(record->user, "\"\"", target->user, sizeof(target->user));
 	text_plain(record->module, "", target->module, sizeof(target->module));
 	return 0;

@@ -638,6 +638,20 @@ class Answers(Served):
         h = self.start()
         self.assert_refused(h.connect('a', user='a'), 'there is no interface nope0')
 
+    def test_what_the_dead_had_and_no_interface(self):
+        """What cannot be taken up again is still to be released."""
+        fake = self.fake(lambda m: madcap_fake.ack(m) if m.kind == wire.RELEASE
+                         else madcap_fake.grant(m))
+        h = self.start(self.pool(fake))
+        self.assert_up(h.connect('a', user='alice'))
+        h.kill('a')
+        whole = self.conf.read_text()
+        self.conf.write_text(whole.replace('servers = ', 'interface = "nope0"; servers = '))
+        self.assert_refused(h.connect('b', user='alice'), 'there is no interface nope0')
+        self.conf.write_text(whole)
+        self.assertEqual(json.loads(self.rasip('reclaim', '--json'))['released'], 1)
+        self.assertEqual(fake.kinds(), ['REQUEST', 'RELEASE'])
+
 
 class Discovery(Served):
     """Servers that are found by multicast, in a network of their own."""

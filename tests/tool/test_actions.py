@@ -208,9 +208,10 @@ class ForeignModules(Case):
         module.chmod(0o644)
         self.argument(module)
 
-    def argument(self, module):
+    def argument(self, module, notify=1):
+        self.module = module
         self.configure(f'modules = ( {{ name = "Script"; path = "{module}"; argument = '
-                       f'"log={self.dir}/log address=192.0.2.77 notify=1"; }} );\n'
+                       f'"log={self.dir}/log address=192.0.2.77 notify={notify}"; }} );\n'
                        'pools = ( { name = "p"; ranges = ( "10.0.0.0/24" ); } );')
 
     def test_the_dead_ones_wait_for_the_next_pppd(self):
@@ -222,6 +223,13 @@ class ForeignModules(Case):
         self.assertIn('1 more waits for the next pppd', self.ok('reclaim'))
         self.assertIn('from module Script', self.fails(1, 'release', '192.0.2.77'))
         self.assertIn('192.0.2.77', self.leases())
+
+    def test_a_dead_one_that_no_module_has_to_be_told_of(self):
+        self.argument(self.module, 'no')
+        self.sessions.connect('a', 'bob')
+        self.sessions.command('kill a')
+        self.assertEqual(self.json('release', '192.0.2.77')['result'], 'reclaimed')
+        self.assertEqual(self.leases(), {})
 
     def test_a_live_one_is_hung_up(self):
         self.sessions.connect('a', 'bob')

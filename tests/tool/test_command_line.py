@@ -20,6 +20,7 @@ class Usage(Case):
             (('leases', '--usr', 'x'), "unknown option '--usr'; did you mean '--user'?"),
             (('leases', '--user'), '--user needs a value'),
             (('leases', '--all=yes'), '--all takes no value'),
+            (('leases', '--json=yes'), '--json takes no value'),
             (('leases', '--pool', 'a', '--pool', 'b'), '--pool is given twice'),
             (('leases', '--address', '10.0.0'), "'10.0.0' is not an IPv4 address"),
             (('leases', '--address', '10.0.0.1/32'), 'is not an IPv4 address'),

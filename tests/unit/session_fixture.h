@@ -28,6 +28,7 @@ static struct {
 	bool calls_back;           /* acquire calls session_choose again */
 	struct pool_event dead;    /* told to the next reclaim's observer; addr_be 0: none */
 	int reclaim_code;
+	int told_code;
 	int not_rested;        /* the store is open */
 	bool is_prepared;      /* and nobody has come for it */
 	int preparing;         /* so often pool_prepare has to be called again */
@@ -229,9 +230,10 @@ int pool_lease_told(struct pool *pool, const struct pool_lease *lease, struct er
 {
 	(void)pool;
 	(void)lease;
-	(void)why;
 	fake.not_rested++;
-	return 0;
+	if (fake.told_code < 0)
+		error_set(why, "no telling");
+	return fake.told_code;
 }
 
 const struct config_pool *pool_lease_config(const struct pool *pool, const struct pool_lease *lease,

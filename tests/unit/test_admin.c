@@ -366,6 +366,62 @@ START_TEST(ra_17_a_process_that_dies_inside_frees_the_lock)
 }
 END_TEST
 
+static bool is_locked(void)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	char path[PATH_MAX + 16];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/modules.lock", runtime_dir);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_OFD_GETLK, &lock), 0);
+	close(fd);
+	return lock.l_type != F_UNLCK;
+}
+
+/* A module may fork, for work that takes longer than it may. */
+START_TEST(ra_17_a_child_of_a_module_does_not_keep_the_lock)
+{
+	pid_t pid;
+
+	add("scripted", "");
+	ck_assert_int_eq(load(), 0);
+	ck_assert_int_eq(admin_enter(admin, runtime_dir, &why), 0);
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(1);
+	}
+	ck_assert(is_locked());
+	admin_leave(admin);
+	ck_assert(!is_locked());
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+END_TEST
+
+/* The lock is the session's, whatever becomes of its children. */
+START_TEST(ra_17_a_child_that_is_not_the_session_leaves_the_lock_alone)
+{
+	pid_t pid;
+	int status;
+
+	add("scripted", "");
+	ck_assert_int_eq(load(), 0);
+	ck_assert_int_eq(admin_enter(admin, runtime_dir, &why), 0);
+	pid = fork();
+	if (pid == 0) {
+		admin_abandon(admin);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert(is_locked());
+	admin_leave(admin);
+}
+END_TEST
+
 START_TEST(a_lock_that_is_a_link_is_not_followed)
 {
 	char text[PATH_MAX + 16];
@@ -422,6 +478,8 @@ int main(void)
 	tcase_add_test(all, ra_54_release_for_the_dead_goes_by_name);
 	tcase_add_test(all, ra_17_get_is_entered_by_one_process_at_a_time);
 	tcase_add_test(all, ra_17_a_process_that_dies_inside_frees_the_lock);
+	tcase_add_test(all, ra_17_a_child_of_a_module_does_not_keep_the_lock);
+	tcase_add_test(all, ra_17_a_child_that_is_not_the_session_leaves_the_lock_alone);
 	tcase_add_test(all, a_lock_that_is_a_link_is_not_followed);
 	tcase_add_loop_test(all, t24_ra_42_addresses_that_nobody_can_have, 0,
 			    sizeof(addresses) / sizeof(addresses[0]));

@@ -228,6 +228,9 @@ START_TEST(directories_are_made_with_the_right_mode)
 	ck_assert_uint_eq(stat.st_mode & 07777, 0750);
 	ck_assert_int_eq(fstatat(dir_fd, "a/b", &stat, 0), 0);
 	ck_assert_uint_eq(stat.st_mode & 07777, 0755);
+	ck_assert_msg(open_inside("d/e//", true, &error) == 0, "%s", error.text);
+	ck_assert_int_eq(fstatat(dir_fd, "d/e", &stat, 0), 0);
+	ck_assert_uint_eq(stat.st_mode & 07777, 0750);
 }
 END_TEST
 
@@ -242,6 +245,7 @@ START_TEST(directories_of_others_are_not_trusted)
 	ck_assert_int_eq(fchmodat(dir_fd, "run", 0750, 0), 0);
 	ck_assert_int_eq(symlinkat("run", dir_fd, "link"), 0);
 	ck_assert_int_eq(open_inside("link", true, &error), POOL_E_SYSTEM);
+	ck_assert_int_eq(open_inside("link/", true, &error), POOL_E_SYSTEM);
 	close(openat(dir_fd, "file", O_CREAT | O_WRONLY, 0600));
 	ck_assert_int_eq(open_inside("file", true, &error), POOL_E_SYSTEM);
 	ck_assert_int_eq(open_inside("file/below", true, &error), POOL_E_SYSTEM);

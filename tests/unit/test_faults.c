@@ -267,6 +267,52 @@ static void run_reclaim(void)
 	code = pool_reclaim(fixture.pool, false, &n, &fixture.why);
 }
 
+/* ---- foreign modules' dead -------------------------------------------------------------------- */
+
+static unsigned int n_told;
+
+static void note_told(const struct pool_event *event)
+{
+	n_told += event->kind == POOL_EVENT_RECLAIM && event->notify;
+}
+
+/* Two, of whose end the module wants to be told. */
+static void prepare_dead_of_module(void)
+{
+	prepare_nothing();
+	for (uint32_t i = 1; i <= 2; i++) {
+		const struct pool_choice choice = { .addr_be = ADDRESS(i),
+						    .module = "m",
+						    .notify = true };
+		const struct pool_request request = { .user = "bob", .port = "p1" };
+
+		ck_assert_int_eq(pool_record(fixture.pool, &request, &choice, &lease, NULL), 0);
+		pool_lease_abandon(&lease);
+	}
+	pool_rest(fixture.pool);
+	n_told = 0;
+	fixture.on_event = note_told;
+}
+
+static void run_reclaim_of_module(void)
+{
+	code = pool_reclaim(fixture.pool, true, NULL, &fixture.why);
+}
+
+/* RA-54: each of the two is told of, or waits to be, and never both. */
+static void check_told(void)
+{
+	uint64_t waiting = 0;
+
+	check_reason();
+	pool_rest(fixture.pool);
+	FAULT_EXPECT(pool_count_waiting(fixture.pool, &waiting, &fixture.why) == 0, "waiting: %s",
+		     fixture.why.text);
+	FAULT_EXPECT(waiting + n_told == 2, "%u told of, and %u waiting", n_told,
+		     (unsigned int)waiting);
+	pool_rest(fixture.pool);
+}
+
 static void run_adopt(void)
 {
 	code = pool_lease_adopt(fixture.pool, &lease, &fixture.why);
@@ -354,6 +400,7 @@ static const struct fault_case pool_cases[] = {
 	{ "explain", prepare_freed, run_explain, check_explained, end },
 	{ "explain_dead", prepare_dead, run_explain, check_explained, end },
 	{ "reclaim", prepare_dead, run_reclaim, check_anything, end },
+	{ "reclaim_of_module", prepare_dead_of_module, run_reclaim_of_module, check_told, end },
 	{ "adopt", prepare_session, run_adopt, check_kept, end },
 	{ "told", prepare_session, run_told, check_kept, end },
 	{ "hold_local", prepare_used, run_hold_local, check_anything, end },

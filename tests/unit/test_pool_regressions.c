@@ -601,6 +601,124 @@ START_TEST(what_was_forgotten_while_in_no_pool_is_found_again)
 	fixture_load(both);
 	ASSERT_GETS(&two, "z", "10.0.0.2");
 }
+
+/* ---- what changes while it is taken to the disk ----------------------------------------------- */
+
+static struct pool_lease *ends_next; /* at the next look at the clock, in another process */
+
+static int64_t boot_us_and_end(void *context)
+{
+	struct pool_lease *lease = ends_next;
+	pid_t child;
+	int status;
+
+	ends_next = NULL;
+	if (lease == NULL)
+		return fixture.boot_ms * 1000;
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		struct pool *pool;
+
+		if (pool_open(&pool, fixture.config, &fixture_env) < 0 ||
+		    pool_release(pool, lease, NULL) < 0)
+			_exit(1);
+		pool_close(&pool);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	let_go(lease);
+	return fixture_boot_us(context);
+}
+
+/* A lease that ended while pool_maintain() wrote down its beginning was not written down again: both
+ * notes were the same. Its rest began anew when the machine did. */
+START_TEST(a_rest_that_begins_while_the_lease_is_written_down)
+{
+	struct pool_env env = fixture_env;
+	struct pool_lease one;
+
+	env.boot_us = boot_us_and_end;
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.1\"); hold = \"1h\"; } );");
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	pool_close(&fixture.pool);
+	ck_assert_int_eq(pool_open(&fixture.pool, fixture.config, &env), 0);
+	ends_next = &one;
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	ck_assert_ptr_null(ends_next);
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	pool_rest(fixture.pool);
+	scratch_remove_below(fixture.dir, "run");
+	fixture.boot_ms = 5000;
+	fixture.unix_sec += 3590;
+	ASSERT_REFUSED("bob", "1 at rest");
+	fixture.boot_ms += 11000;
+	fixture.unix_sec += 11;
+	ASSERT_GETS(&one, "bob", "10.0.0.1");
+}
+END_TEST
+
+/* Of a user who had come back to his address the disk still said that he had released it long ago;
+ * when the machine went down under him, the address did not rest. */
+START_TEST(a_machine_that_goes_down_under_a_user_who_came_back)
+{
+	struct pool_lease one;
+
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.1\"); hold = \"1h\"; } );");
+	for (int i = 0; i < 2; i++) {
+		ASSERT_GETS(&one, "alice", "10.0.0.1");
+		ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), 0);
+		if (i == 0)
+			give_back(&one);
+		ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), 0);
+		fixture.boot_ms += 7200000;
+		fixture.unix_sec += 7200;
+	}
+	pool_lease_abandon(&one);
+	pool_rest(fixture.pool);
+	scratch_remove_below(fixture.dir, "run");
+	fixture.boot_ms = 5000;
+	ASSERT_REFUSED("bob", "1 at rest");
+	fixture.boot_ms += 3600000;
+	fixture.unix_sec += 3600;
+	ASSERT_GETS(&one, "bob", "10.0.0.1");
+}
+END_TEST
+
+static int n_blocked;
+
+static void count_blocked(const struct pool_event *event)
+{
+	sigset_t mask;
+
+	(void)event;
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	n_blocked += sigismember(&mask, SIGTERM) + sigismember(&mask, SIGALRM);
+}
+
+/* A module that was told of a dead session's release, and all that it started, could not be stopped
+ * by any signal. */
+START_TEST(the_observer_runs_with_the_callers_signals)
+{
+	struct pool_lease one;
+	sigset_t mask;
+
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.1\"); } );");
+	fixture.on_event = count_blocked;
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	let_go(&one);
+	ck_assert_int_eq(pool_reclaim(fixture.pool, false, NULL, &fixture.why), 0);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ASSERT_REFUSED("bob", "full");
+	give_back(&one);
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_RECLAIM], 1);
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_REFUSAL], 1);
+	ck_assert_int_eq(n_blocked, 0);
+	sigprocmask(SIG_SETMASK, NULL, &mask);
+	ck_assert_int_eq(sigismember(&mask, SIGTERM), 0);
+}
+END_TEST
 END_TEST
 
 static TCase *make_tcase(void)
@@ -627,6 +745,9 @@ static TCase *make_tcase(void)
 	tcase_add_test(tcase, a_candidate_may_be_ones_own_reservation_with_rasip_pool);
 	tcase_add_test(tcase, candidates_ignore_mode_and_limit);
 	tcase_add_test(tcase, our_end_in_a_full_pool_is_scanned_for_once);
+	tcase_add_test(tcase, a_rest_that_begins_while_the_lease_is_written_down);
+	tcase_add_test(tcase, a_machine_that_goes_down_under_a_user_who_came_back);
+	tcase_add_test(tcase, the_observer_runs_with_the_callers_signals);
 	tcase_add_test(tcase, what_was_forgotten_while_in_no_pool_is_found_again);
 	return tcase;
 }

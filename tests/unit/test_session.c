@@ -71,6 +71,19 @@ START_TEST(t1_foreign_module_gets_the_same_triple_back)
 }
 END_TEST
 
+/* The module is told by whoever takes the lease back, which therefore has to be there to be taken. */
+START_TEST(ra_54_a_release_that_cannot_be_noted_is_left_to_others)
+{
+	load(foreign("address=10.9.0.7"), "", "");
+	ck_assert(choose("alice"));
+	unlink(trace_path);
+	fake.told_code = POOL_E_STORE;
+	session_end(session);
+	expect_trace("log1 rasip: warning reason=\"no telling\"\nabandon 10.9.0.7\n"
+		     "A hangup alice ttyS0 0.0.0.0\n" ENV_UNSET);
+}
+END_TEST
+
 START_TEST(t2_a_candidate_is_accepted)
 {
 	load(foreign(""), "", "");
@@ -626,6 +639,7 @@ static void add_beginnings(TCase *all)
 {
 	tcase_add_test(all, t1_connect_and_disconnect);
 	tcase_add_test(all, t1_foreign_module_gets_the_same_triple_back);
+	tcase_add_test(all, ra_54_a_release_that_cannot_be_noted_is_left_to_others);
 	tcase_add_test(all, t2_a_candidate_is_accepted);
 	tcase_add_test(all, t3_a_candidate_is_replaced_and_release_has_the_replacement);
 	tcase_add_test(all, t4_no_address_no_link_and_no_release);

@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "record.h"
 #include "store.h"
@@ -496,6 +497,63 @@ START_TEST(a_store_that_cannot_be_locked_is_an_error)
 }
 END_TEST
 
+/* ---- readers --------------------------------------------------------------------------------- */
+
+/* As many as LMDB has places for, who stay for a while. */
+#define READERS 126
+#define READING_MS 300
+
+static void read_for_a_while(int ready_fd)
+{
+	struct store_options options = { .path = leases_path(),
+					 .kind = LEASES_KIND,
+					 .version = LEASES_VERSION,
+					 .map_bytes = 256 << 20 };
+	const struct timespec pause = { .tv_nsec = READING_MS * 1000000 };
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+
+	if (store_open(&store, &options, NULL) != 0 ||
+	    store_begin(store, false, &txn, NULL, NULL) != 0 || write(ready_fd, "", 1) != 1)
+		_exit(1);
+	nanosleep(&pause, NULL);
+	store_abort(&txn);
+	store_close(&store);
+	_exit(0);
+}
+
+/* A crowd that looks through a full pool is in each other's way for a moment, and no reason to
+ * tell anybody that the store is broken. */
+START_TEST(a_crowd_of_readers_is_waited_for)
+{
+	struct pool_lease one, two;
+	int ready[2];
+	char byte;
+
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ASSERT_GETS(&two, "bob", "10.0.0.2");
+	pool_rest(fixture.pool);
+	ck_assert_int_eq(pipe(ready), 0);
+	for (int i = 0; i < READERS; i++) {
+		pid_t child = fork();
+
+		ck_assert_int_ge(child, 0);
+		if (child == 0)
+			read_for_a_while(ready[1]);
+	}
+	close(ready[1]);
+	for (int i = 0; i < READERS; i++)
+		ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ASSERT_REFUSED("carol", "full");
+	close(ready[0]);
+	for (int i = 0; i < READERS; i++)
+		ck_assert_int_gt(wait(NULL), 0);
+	give_back(&one);
+	give_back(&two);
+}
+END_TEST
+
 /* ---- signals --------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t alarms;
@@ -557,6 +615,7 @@ int main(void)
 	tcase_add_test(tcase, nobody_is_alone_with_a_store_that_is_being_closed);
 	tcase_add_test(tcase, a_store_whose_mutexes_are_destroyed_is_opened_again);
 	tcase_add_test(tcase, a_store_that_cannot_be_locked_is_an_error);
+	tcase_add_test(tcase, a_crowd_of_readers_is_waited_for);
 	tcase_add_test(tcase, a_storm_of_signals);
 	return run_tcase("store", tcase);
 }
