@@ -388,6 +388,29 @@ class Together(Shared):
         taken = wire.request(ORG['first'], identifier=discover.get(wire.LEASE_ID))
         self.assert_nak(self.ask(one, taken), wire.NOT_COMPLETED)
 
+    def test_an_offer_of_one_server_keeps_nobody_from_renewing(self):
+        """A hold is one server's own; a lease is everybody's, and is not hung up for it."""
+        tiny = {**ORG, 'allocate': ['239.192.0.7']}
+        one, two = self.serve(tiny), self.serve(tiny)
+        self.assertEqual(self.ask(one, wire.discover(ORG['first'])).addresses, ['239.192.0.7'])
+        lease, addresses = self.request(two)
+        renewed = self.assert_ack(self.ask(one, wire.renew(lease)))
+        self.assertEqual(renewed.addresses, addresses)
+
+    def test_an_offer_of_one_server_does_not_hide_a_lease(self):
+        """Else the database has to refuse what it is told, and all leases are read again."""
+        tiny = {**ORG, 'allocate': ['239.192.0.7']}
+        one, two = self.serve(tiny), self.serve(tiny)
+        now = int(time.time())
+        times = wire.start_time(now + 1000), wire.current_time(now), wire.lease_time(10)
+        self.assertEqual(self.ask(one, wire.discover(ORG['first'], *times)).addresses,
+                         ['239.192.0.7'])
+        self.request(two, wire.lease_time(3600))
+        later = wire.start_time(now + 2000), wire.current_time(now), wire.lease_time(10)
+        answer = self.assert_ack(self.ask(one, wire.request(ORG['first'], *later)))
+        self.assertGreaterEqual(answer.number(wire.START_TIME), now + 3600)
+        self.assertEqual(self.admin_of(one, 'metrics')['values']['book_reloads_total'], 1)
+
     def test_the_operator_sees_and_ends_leases_at_any_server(self):
         one, two = self.serve(SMALL), self.serve(SMALL)
         lease, (address,) = self.request(one)
