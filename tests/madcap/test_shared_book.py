@@ -169,6 +169,16 @@ class Refusals(Shared):
         self.assert_nak(answer, wire.NOT_COMPLETED)
         server.wait_log('version 99')
 
+    def test_a_second_one_with_the_same_directory(self):
+        """Nor does it take the operator's socket away from the first."""
+        self.init_book()
+        server = self.serve()
+        self.config_of('second', state_dir=server.state_dir)
+        done = self.run_madcapd('-c', self.conf)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(f'{server.state_dir}: another process', done.stderr)
+        self.assertEqual(self.admin_of(server, 'leases'), [])
+
     def test_a_role_without_rights(self):
         self.init_book()
         self.cluster.sql("DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'weak')"
