@@ -421,6 +421,25 @@ class Together(Shared):
         self.assertGreaterEqual(answer.number(wire.START_TIME), now + 3600)
         self.assertEqual(self.admin_of(one, 'metrics')['values']['book_reloads_total'], 1)
 
+    def test_a_database_that_is_serializable_by_default(self):
+        """What other databases of the cluster need is not for the book: it has a lock."""
+        self.sql(f"ALTER DATABASE {self.database} SET default_transaction_isolation TO"
+                 " 'serializable'")
+        servers = [self.serve() for _ in range(3)]
+
+        def want(server):
+            client = self.client(server)
+            for _ in range(40):
+                client.ask(wire.request(ORG['first']), timeout=PATIENCE_SEC)
+
+        threads = [threading.Thread(target=want, args=(server,)) for server in servers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([self.admin_of(server, 'metrics')['values']['book_failures_total']
+                          for server in servers], [0, 0, 0])
+
     def test_the_operator_sees_and_ends_leases_at_any_server(self):
         one, two = self.serve(SMALL), self.serve(SMALL)
         lease, (address,) = self.request(one)
