@@ -450,6 +450,18 @@ class Together(Shared):
         self.assertEqual(self.admin_of(one, 'leases'), [])
         self.assert_nak(self.ask(one, wire.renew(lease)), wire.UNKNOWN_LEASE)
 
+    def test_a_server_with_a_strange_name(self):
+        """Prometheus would not take any of the metrics."""
+        one = self.serve(server_name='the "first"\\one')
+        self.request(one)
+        self.admin_of(one, 'leases')
+        text = wait_for(lambda: self.metrics_with(one, 'server_granted_total{'), 'its name')
+        self.assertIn('server_granted_total{server="the \\"first\\"\\\\one"} ', text)
+
+    def metrics_with(self, server, word):
+        text = self.admin_of(server, 'metrics')['text']
+        return text if word in text else None
+
     def test_the_operator_decides_at_any_server(self):
         one, two = (self.serve(SMALL, retry_after_above=2) for _ in range(2))
         later = wire.features(supported=[wire.RETRY_AFTER])
