@@ -212,6 +212,31 @@ class Refusals(Shared):
             extra_allocation_time='60s'))
         self.request(self.serve(extra_allocation_time='60s'))
 
+    def test_another_extra_allocation_time_for_leases_of_one_address(self):
+        """Longer, as long as they do not lie closer together; and shorter again."""
+        tiny = {**ORG, 'allocate': ['239.192.0.7']}
+        self.init_book()
+        server = self.serve(tiny)
+        now = int(time.time())
+        for start in (now + 1000, now + 3000):
+            self.request(server, wire.start_time(start), wire.current_time(now),
+                         wire.lease_time(500))
+        server.stop()
+        for extra in ('25m', '0s', '10m'):
+            with self.subTest(extra):
+                self.assertIn('another extra_allocation_time', self.init_book(
+                    extra_allocation_time=extra))
+        server = self.serve(tiny, extra_allocation_time='10m')
+        self.assertEqual(len(self.admin_of(server, 'leases')), 2)
+        between = wire.request(ORG['first'], wire.start_time(now + 1600), wire.current_time(now),
+                               wire.lease_time(100))
+        answer = self.assert_ack(self.ask(server, between))
+        self.assertGreaterEqual(answer.number(wire.START_TIME), now + 1000 + 500 + 600)
+        server.stop()
+        self.config_of('init', extra_allocation_time='1h')
+        done = self.run_madcapd('-c', self.conf, '--init-book')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('cannot be made longer', done.stderr)
 
     def test_a_large_book_takes_longer_to_change_than_an_answer_may(self):
         self.init_book()
