@@ -11,6 +11,9 @@
 #define NAMES_SIZE_MAX 1200
 #define SCOPES_SIZE_MAX 6144
 
+/* All but the two lists, with the longest identifier, is shorter. */
+#define REST_SIZE_MAX 512
+
 /* Which names of a scope are told. */
 enum names { NAMES_ALL, NAMES_ONE, NAMES_NONE };
 
@@ -121,13 +124,15 @@ static bool add_scopes(struct exchange *exchange, const size_t *places, size_t n
 	return true;
 }
 
+/* Behind the list, if there is room for it: without the list the client has nothing. */
 static void add_nesting(struct exchange *exchange, const size_t *places, size_t n)
 {
 	struct madcap_server *server = exchange->server;
 	const struct nesting nesting = { server, places };
 	struct wire_writer writer;
 
-	wire_writer_init(&writer, server->lists[1], sizeof(server->lists[1]));
+	wire_writer_init(&writer, server->lists[1],
+			 MADCAP_ANSWER_MAX - REST_SIZE_MAX - exchange->out.scope_list.size);
 	madcap_nesting_write(&writer, (unsigned int)n, nests, &nesting);
 	if (writer.failed)
 		return;

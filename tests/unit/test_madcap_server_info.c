@@ -200,6 +200,33 @@ START_TEST(rfc2730_3_10_a_list_that_is_too_long_loses_names_not_scopes)
 }
 END_TEST
 
+START_TEST(rfc2907_nesting_that_does_not_fit_is_left_out)
+{
+	static struct madcap_server_scope many[255];
+	struct madcap_message out = getinfo("9h");
+
+	close_server();
+	for (uint64_t i = 0; i < 255; i++) {
+		struct madcap_address first = addr("239.192.0.0");
+
+		many[i] = (struct madcap_server_scope){ .ttl = 16 };
+		ck_assert(madcap_address_add(&first, 16 * i, &many[i].first));
+		ck_assert(madcap_address_add(&first, 16 * i + 15, &many[i].last));
+	}
+	world.config.scopes = many;
+	for (world.config.n_scopes = 200; world.config.n_scopes <= 255; world.config.n_scopes++) {
+		open_server();
+		ck_assert_int_eq(ask(&out), MADCAP_ACK);
+		ck_assert(madcap_message_has(&world.got, MADCAP_OPT_SCOPE_LIST));
+		ck_assert(madcap_message_has(&world.got, MADCAP_OPT_NESTING) ||
+			  world.config.n_scopes > 205);
+		close_server();
+	}
+	world.config.n_scopes = 200;
+	open_server();
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, rfc2730_2_2_1_getinfo_gets_what_it_asks_for);
@@ -210,6 +237,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_4_long_answers_to_one_address_are_few);
 	tcase_add_test(tcase, rfc2730_4_leases_are_no_long_answers_to_forged_addresses);
 	tcase_add_test(tcase, short_answers_are_not_limited);
+	tcase_add_test(tcase, rfc2907_nesting_that_does_not_fit_is_left_out);
 	tcase_add_test(tcase, rfc2730_3_10_a_list_that_is_too_long_loses_names_not_scopes);
 }
 
