@@ -85,6 +85,9 @@ static void end_offers(struct memory_book *memory, const struct lease *lease, ui
 
 static void end_offers_of(struct memory_book *memory, const struct lease *lease)
 {
+	/* As while all leases are read. */
+	if (lease->space->leases[BOOK_OFFERED] == 0)
+		return;
 	for (size_t i = 0; i < lease->n_spans; i++) {
 		for (uint32_t j = 0; j < lease->spans[i].count; j++)
 			end_offers(memory, lease, lease->spans[i].first + j);
