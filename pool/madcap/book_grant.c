@@ -196,7 +196,7 @@ static bool attempt(struct claim *claim, uint32_t start_sec, uint32_t lease_sec)
 {
 	claim->lease->times.start_sec = start_sec;
 	claim->lease->times.end_sec = saturating_add(start_sec, lease_sec);
-	if (claim->lease->times.end_sec <= start_sec)
+	if (claim->lease->times.end_sec - start_sec < claim->wish->lease_min_sec)
 		return false;
 	choose_all(claim);
 	if (claim->n >= claim->wish->count_min && !claim->no_memory)

@@ -87,7 +87,8 @@ void postgres_book_turned_down(struct postgres_book *book, const struct error *w
  * Commits wait for the standbys, if there are any. A transaction that is left open by a server that
  * has been stopped, or cut off, must not keep the others waiting. Plans are always for few rows of
  * large tables, also while the database thinks that these are small: so they are made once, and not
- * anew for each batch. To compile them takes longer than to carry them out.
+ * anew for each batch. To compile them takes longer than to carry them out. Who has waited for the
+ * lock on the book's row looks at what is there then: other levels of isolation make that an error.
  */
 static void ask(struct postgres_book *book)
 {
@@ -105,7 +106,9 @@ static void ask(struct postgres_book *book)
 		{ .sql = "SELECT set_config(name, 'off', false) FROM unnest(ARRAY["
 			 "'jit', 'enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) AS "
 			 "name UNION ALL SELECT"
-			 " set_config('plan_cache_mode', 'force_generic_plan', false)" },
+			 " set_config('plan_cache_mode', 'force_generic_plan', false)"
+			 " UNION ALL SELECT"
+			 " set_config('default_transaction_isolation', 'read committed', false)" },
 		{ .sql = schema_question },
 	};
 

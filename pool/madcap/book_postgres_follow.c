@@ -55,6 +55,45 @@ static void forget(struct memory_book *memory, struct madcap_bytes id)
 	free(lease);
 }
 
+static bool are_too_close(const struct lease *a, const struct lease *b)
+{
+	uint64_t extra = a->space->extra_sec;
+
+	return a->times.start_sec < b->times.end_sec + extra &&
+	       b->times.start_sec < a->times.end_sec + extra;
+}
+
+/*
+ * The others know nothing of what is held here for an offer, and may lease it. Then the offer gives
+ * way: it must not keep the lease from being renewed here, and leases of an address never overlap.
+ */
+static void end_offers(struct memory_book *memory, const struct lease *lease, uint64_t address)
+{
+	const struct booking *booking = space_bookings(lease->space, address);
+
+	while (booking != NULL) {
+		/* The booker is the first member. */
+		const struct lease *other = (const struct lease *)(const void *)booking->by;
+
+		booking = booking->next;
+		if (other->state != BOOK_OFFERED || !are_too_close(other, lease))
+			continue;
+		forget(memory, lease_id(other));
+		booking = space_bookings(lease->space, address);
+	}
+}
+
+static void end_offers_of(struct memory_book *memory, const struct lease *lease)
+{
+	/* As while all leases are read. */
+	if (lease->space->leases[BOOK_OFFERED] == 0)
+		return;
+	for (size_t i = 0; i < lease->n_spans; i++) {
+		for (uint32_t j = 0; j < lease->spans[i].count; j++)
+			end_offers(memory, lease, lease->spans[i].first + j);
+	}
+}
+
 static int damaged(const PGresult *result, int row, struct error *error)
 {
 	error_set(error,
@@ -96,6 +135,8 @@ static int take_lease(struct postgres_book *book, const PGresult *result, int ro
 	if (code < 0) {
 		free(lease);
 		error_set(error, "out of memory for leases");
+	} else {
+		end_offers_of(memory, lease);
 	}
 	return code;
 }

@@ -235,8 +235,10 @@ static int migrate(struct postgres_link *link, int from, const char *extra, stru
 				(struct postgres_statement){ .sql = migrations[i].statements[j] };
 	}
 	statements[n++] = (struct postgres_statement){
-		.sql = "UPDATE madcap.lease SET extra_sec = $1::bigint WHERE extra_sec <> "
-		       "$1::bigint",
+		/* What is held without an end stays so. */
+		.sql = "UPDATE madcap.lease SET extra_sec = $1::bigint, held_until_sec ="
+		       " CASE WHEN held_until_sec IS NOT NULL THEN ends_sec + $1::bigint END"
+		       " WHERE extra_sec <> $1::bigint",
 		.n_values = 1,
 		.values = values,
 	};

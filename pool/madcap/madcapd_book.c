@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -27,6 +28,22 @@ static struct book_options options_of(const struct server_config *config, char h
 	};
 }
 
+/* As the book in a file does: a second one would take the admin socket away from the first. */
+static int lock_directory(const struct madcapd *daemon, struct error *error)
+{
+	if (flock(daemon->dir_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK) {
+		error_set(error,
+			  "%s: another process has this directory: state_dir is for one "
+			  "madcapd alone",
+			  daemon->config->state_dir);
+		return POOL_E_REFUSED;
+	}
+	error_set_errno(error, errno, "%s: cannot lock it", daemon->config->state_dir);
+	return POOL_E_SYSTEM;
+}
+
 int madcapd_open_book(struct madcapd *daemon, struct error *error)
 {
 	const struct server_config *config = daemon->config;
@@ -34,6 +51,8 @@ int madcapd_open_book(struct madcapd *daemon, struct error *error)
 	struct book_options options = options_of(config, host);
 	int code = directory_open(config->state_dir, true, &daemon->dir_fd, error);
 
+	if (code == 0 && config->connection != NULL)
+		code = lock_directory(daemon, error);
 	if (code < 0)
 		return code;
 	if (getrandom(&options.seed, sizeof(options.seed), 0) != sizeof(options.seed)) {

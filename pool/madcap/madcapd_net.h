@@ -24,7 +24,7 @@
 #include "error.h"
 
 #define NET_BATCH 256
-#define NET_DATAGRAM_MAX 4096 /* longer ones are dropped */
+#define NET_DATAGRAM_MAX 6144 /* longer ones, which madcap does not make, are dropped */
 #define NET_QUEUE 2048        /* datagrams that may wait */
 #define NET_FLOWS 4096
 #define NET_SOCKETS_MAX 128

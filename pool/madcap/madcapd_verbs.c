@@ -310,7 +310,8 @@ static int change_once(struct madcapd *daemon, change_function *function, struct
 	code = function(daemon->server, id);
 	if (code < 0)
 		error_set(error, "%s", pool_strerror(code));
-	end = madcapd_commit(daemon, code < 0 ? NULL : error);
+	/* Where that was the book's failure, it says more of it. */
+	end = madcapd_commit(daemon, error);
 	return code < 0 ? code : end;
 }
 

@@ -137,6 +137,9 @@ static bool answer_from_cache(struct exchange *exchange)
 
 	if (!server_cache_find(&server->cache, &key, server->clock.mono_ms, &hit))
 		return false;
+	/* Whoever has had a long answer once could have it sent to anybody by a short message. */
+	if (answer_is_too_much(exchange, hit.answer.size))
+		return true;
 	memcpy(exchange->answer->data, hit.answer.data, hit.answer.size);
 	exchange->answer->size = hit.answer.size;
 	/* Else it is on disk; but what others who share the book have done may forbid it. */

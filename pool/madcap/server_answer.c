@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+/* An answer this many times as long as its question is a weapon for who forges the address. */
+#define LONG_ANSWER 4
+
 static size_t put_code(uint8_t *at, uint16_t code)
 {
 	at[0] = (uint8_t)(code >> 8);
@@ -129,12 +132,31 @@ void answer_begin(struct exchange *exchange, enum madcap_type type)
 		add_features(exchange);
 }
 
+bool answer_is_too_much(struct exchange *exchange, size_t size)
+{
+	struct madcap_server *server = exchange->server;
+	uint32_t per_sec = server->config->getinfo_rate;
+
+	if (per_sec == 0 || size <= LONG_ANSWER * exchange->input->size ||
+	    server_rate_allows(&server->getinfo_rate, &exchange->input->from.address, per_sec,
+			       server->clock.mono_ms))
+		return false;
+	server->counters.getinfo_limited++;
+	answer_ignore(exchange, "too many long answers to this address");
+	return true;
+}
+
 void answer_send(struct exchange *exchange)
 {
 	struct madcap_counters *counters = &exchange->server->counters;
+	const struct madcap_message *out = &exchange->out;
 	struct madcap_answer *answer = exchange->answer;
 	size_t size;
 
+	/* Only lists make an answer long. */
+	if (answer_is_too_much(exchange,
+			       out->scope_list.size + out->nesting.size + out->ranges.size))
+		return;
 	if (madcap_message_has(&exchange->out, MADCAP_OPT_FEATURES))
 		add_features(exchange);
 	if (!madcap_message_encode(&exchange->out, answer->data, sizeof(answer->data), &size)) {

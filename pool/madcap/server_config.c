@@ -4,6 +4,7 @@
 #include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "address.h"
 #include "endpoint.h"
@@ -384,6 +385,10 @@ static struct server_config *new_config(struct config_loader *loader, const char
 		.max_addresses_per_client = 1024,
 		.getinfo_rate = GETINFO_RATE,
 	};
+	/* Not to be known to those whose messages the server keeps in its tables. */
+	if (getrandom(&config->server.seed, sizeof(config->server.seed), 0) !=
+	    sizeof(config->server.seed))
+		loader->no_memory = true;
 	config->database_timeout_sec = 2;
 	loader_copy(loader, path, &config->path);
 	loader_copy(loader, DEFAULT_STATE_DIR, &config->state_dir);

@@ -88,7 +88,13 @@ void answer_depends(struct exchange *exchange);
 /* Begins an answer of this type: xid, both identifiers and, if one came, a Feature List. */
 void answer_begin(struct exchange *exchange, enum madcap_type type);
 
-/* Encodes it. What does not fit is not sent at all. */
+/*
+ * 4. True, and it is not answered, if so many octets would be far more than was asked with, and the
+ * address has had its share of such answers. Honest clients ask seldom, and again if they have to.
+ */
+bool answer_is_too_much(struct exchange *exchange, size_t size);
+
+/* Encodes it. What does not fit, or would be too much for the address, is not sent at all. */
 void answer_send(struct exchange *exchange);
 
 /* A NAK; `option` is the extra data of errors 0 and 1. `note` as in struct madcap_answer. */

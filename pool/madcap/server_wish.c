@@ -56,6 +56,8 @@ static uint32_t longest_lease(const struct exchange *exchange, uint32_t start)
 	const struct madcap_server_scope *scope = exchange->scope->config;
 	uint32_t longest = scope->max_lease_sec > 0 ? scope->max_lease_sec : UINT32_MAX;
 
+	/* Times end in 2106. */
+	longest = smaller(longest, UINT32_MAX - start);
 	if (scope->expires_sec == 0)
 		return longest;
 	if (scope->expires_sec <= start)

@@ -284,6 +284,17 @@ class WhileItRuns(Limited):
         own.rename(book)
         self.assert_goes_on()
 
+    def test_operator_is_told_why(self):
+        """Also where it is his release that finds out."""
+        (self.state_dir / BOOK).rename(self.directory / 'own')
+        answer = self.admin_answer('release', next(iter(self.held)).hex())
+        self.assertFalse(answer['ok'])
+        self.assertIn(os.strerror(errno.ENOENT), answer['error'])
+        self.assert_says(self.server, 'nothing is granted', str(self.state_dir / BOOK),
+                         os.strerror(errno.ENOENT))
+        (self.directory / 'own').rename(self.state_dir / BOOK)
+        self.assert_goes_on()
+
     def test_book_that_is_cut_short(self):
         """Reading behind the end of a file that is mapped would end the process."""
         book = self.state_dir / BOOK

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """madcapd as its clients see it, by messages that were made without its code."""
 
+import ipaddress
+import json
 import os
 import pathlib
 import random
@@ -14,7 +16,7 @@ import unittest
 
 from rasip_test import madcap_wire as wire
 from rasip_test import madcapd, paths, promtool
-from rasip_test.madcapd import ORG, wait_for
+from rasip_test.madcapd import ORG, PATIENCE_SEC, wait_for
 
 SITE = {'first': '239.255.0.0', 'last': '239.255.255.255', 'ttl': 16}
 SCOPE6 = {'first': 'ff15::', 'last': 'ff15::ffff:ffff'}
@@ -257,6 +259,19 @@ class Messages(madcapd.Case):
     def test_request_without_scope(self):
         message = wire.Message(wire.REQUEST, [wire.lease_id(wire.fresh_id())])
         self.assert_nak(self.it.ask(message), wire.INVALID, wire.SCOPE)
+
+    def test_the_longest_request_that_madcap_makes(self):
+        """256 addresses of IPv6, none next to another."""
+        wanted = [f'ff15::{2 * i:x}' for i in range(256)]
+        done = subprocess.run(
+            [str(paths.MADCAP), 'request', '--server', f'127.0.0.1:{self.server.port}', '--scope',
+             'ff15::', '--count', '256', '--timeout', '5s', '--json',
+             *(word for each in wanted for word in ('--address', each))],
+            capture_output=True, text=True, timeout=PATIENCE_SEC, check=False)
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        found = json.loads(done.stdout)['addresses']
+        self.assertEqual([ipaddress.ip_address(each) for each in found],
+                         [ipaddress.ip_address(each) for each in wanted])
 
     def test_request_ipv6(self):
         answer = self.assert_ack(self.it.ask(

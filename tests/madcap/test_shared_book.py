@@ -169,6 +169,16 @@ class Refusals(Shared):
         self.assert_nak(answer, wire.NOT_COMPLETED)
         server.wait_log('version 99')
 
+    def test_a_second_one_with_the_same_directory(self):
+        """Nor does it take the operator's socket away from the first."""
+        self.init_book()
+        server = self.serve()
+        self.config_of('second', state_dir=server.state_dir)
+        done = self.run_madcapd('-c', self.conf)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn(f'{server.state_dir}: another process', done.stderr)
+        self.assertEqual(self.admin_of(server, 'leases'), [])
+
     def test_a_role_without_rights(self):
         self.init_book()
         self.cluster.sql("DO $$BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'weak')"
@@ -202,6 +212,31 @@ class Refusals(Shared):
             extra_allocation_time='60s'))
         self.request(self.serve(extra_allocation_time='60s'))
 
+    def test_another_extra_allocation_time_for_leases_of_one_address(self):
+        """Longer, as long as they do not lie closer together; and shorter again."""
+        tiny = {**ORG, 'allocate': ['239.192.0.7']}
+        self.init_book()
+        server = self.serve(tiny)
+        now = int(time.time())
+        for start in (now + 1000, now + 3000):
+            self.request(server, wire.start_time(start), wire.current_time(now),
+                         wire.lease_time(500))
+        server.stop()
+        for extra in ('25m', '0s', '10m'):
+            with self.subTest(extra):
+                self.assertIn('another extra_allocation_time', self.init_book(
+                    extra_allocation_time=extra))
+        server = self.serve(tiny, extra_allocation_time='10m')
+        self.assertEqual(len(self.admin_of(server, 'leases')), 2)
+        between = wire.request(ORG['first'], wire.start_time(now + 1600), wire.current_time(now),
+                               wire.lease_time(100))
+        answer = self.assert_ack(self.ask(server, between))
+        self.assertGreaterEqual(answer.number(wire.START_TIME), now + 1000 + 500 + 600)
+        server.stop()
+        self.config_of('init', extra_allocation_time='1h')
+        done = self.run_madcapd('-c', self.conf, '--init-book')
+        self.assertEqual(done.returncode, 1)
+        self.assertIn('cannot be made longer', done.stderr)
 
     def test_a_large_book_takes_longer_to_change_than_an_answer_may(self):
         self.init_book()
@@ -388,6 +423,48 @@ class Together(Shared):
         taken = wire.request(ORG['first'], identifier=discover.get(wire.LEASE_ID))
         self.assert_nak(self.ask(one, taken), wire.NOT_COMPLETED)
 
+    def test_an_offer_of_one_server_keeps_nobody_from_renewing(self):
+        """A hold is one server's own; a lease is everybody's, and is not hung up for it."""
+        tiny = {**ORG, 'allocate': ['239.192.0.7']}
+        one, two = self.serve(tiny), self.serve(tiny)
+        self.assertEqual(self.ask(one, wire.discover(ORG['first'])).addresses, ['239.192.0.7'])
+        lease, addresses = self.request(two)
+        renewed = self.assert_ack(self.ask(one, wire.renew(lease)))
+        self.assertEqual(renewed.addresses, addresses)
+
+    def test_an_offer_of_one_server_does_not_hide_a_lease(self):
+        """Else the database has to refuse what it is told, and all leases are read again."""
+        tiny = {**ORG, 'allocate': ['239.192.0.7']}
+        one, two = self.serve(tiny), self.serve(tiny)
+        now = int(time.time())
+        times = wire.start_time(now + 1000), wire.current_time(now), wire.lease_time(10)
+        self.assertEqual(self.ask(one, wire.discover(ORG['first'], *times)).addresses,
+                         ['239.192.0.7'])
+        self.request(two, wire.lease_time(3600))
+        later = wire.start_time(now + 2000), wire.current_time(now), wire.lease_time(10)
+        answer = self.assert_ack(self.ask(one, wire.request(ORG['first'], *later)))
+        self.assertGreaterEqual(answer.number(wire.START_TIME), now + 3600)
+        self.assertEqual(self.admin_of(one, 'metrics')['values']['book_reloads_total'], 1)
+
+    def test_a_database_that_is_serializable_by_default(self):
+        """What other databases of the cluster need is not for the book: it has a lock."""
+        self.sql(f"ALTER DATABASE {self.database} SET default_transaction_isolation TO"
+                 " 'serializable'")
+        servers = [self.serve() for _ in range(3)]
+
+        def want(server):
+            client = self.client(server)
+            for _ in range(40):
+                client.ask(wire.request(ORG['first']), timeout=PATIENCE_SEC)
+
+        threads = [threading.Thread(target=want, args=(server,)) for server in servers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual([self.admin_of(server, 'metrics')['values']['book_failures_total']
+                          for server in servers], [0, 0, 0])
+
     def test_the_operator_sees_and_ends_leases_at_any_server(self):
         one, two = self.serve(SMALL), self.serve(SMALL)
         lease, (address,) = self.request(one)
@@ -397,6 +474,18 @@ class Together(Shared):
         self.admin_of(two, 'release', address)
         self.assertEqual(self.admin_of(one, 'leases'), [])
         self.assert_nak(self.ask(one, wire.renew(lease)), wire.UNKNOWN_LEASE)
+
+    def test_a_server_with_a_strange_name(self):
+        """Prometheus would not take any of the metrics."""
+        one = self.serve(server_name='the "first"\\one')
+        self.request(one)
+        self.admin_of(one, 'leases')
+        text = wait_for(lambda: self.metrics_with(one, 'server_granted_total{'), 'its name')
+        self.assertIn('server_granted_total{server="the \\"first\\"\\\\one"} ', text)
+
+    def metrics_with(self, server, word):
+        text = self.admin_of(server, 'metrics')['text']
+        return text if word in text else None
 
     def test_the_operator_decides_at_any_server(self):
         one, two = (self.serve(SMALL, retry_after_above=2) for _ in range(2))

@@ -61,6 +61,19 @@ START_TEST(defaults)
 }
 END_TEST
 
+/* With a hash that everybody knows, a stranger's messages could all get into one bucket. */
+START_TEST(each_server_has_a_secret)
+{
+	struct server_config *one = load(SCOPES), *two = load(SCOPES);
+
+	ck_assert_uint_ne(one->server.seed, 0);
+	ck_assert_uint_ne(two->server.seed, 0);
+	ck_assert_uint_ne(one->server.seed, two->server.seed);
+	server_config_free(&one);
+	server_config_free(&two);
+}
+END_TEST
+
 START_TEST(everything)
 {
 	struct server_config *config =
@@ -292,6 +305,7 @@ int main(void)
 	TCase *tcase = tcase_create("madcapd.conf");
 
 	tcase_add_test(tcase, defaults);
+	tcase_add_test(tcase, each_server_has_a_secret);
 	tcase_add_test(tcase, everything);
 	tcase_add_loop_test(tcase, mistake, 0, (int)(sizeof(mistakes) / sizeof(mistakes[0])));
 	tcase_add_test(tcase, too_many);

@@ -142,6 +142,41 @@ START_TEST(rfc2730_4_long_answers_to_one_address_are_few)
 }
 END_TEST
 
+/* A lease of 127 ranges, and the same answer over and over for who knows its identifier. */
+START_TEST(rfc2730_4_leases_are_no_long_answers_to_forged_addresses)
+{
+	struct madcap_message out = message(MADCAP_REQUEST, 1), again = message(MADCAP_REQUEST, 1);
+	static struct madcap_address_range odd[127];
+	struct madcap_message other;
+
+	for (unsigned int i = 0; i < 127; i++) {
+		odd[i].first = addr("239.192.0.1");
+		ck_assert(madcap_address_add(&odd[i].first, 2 * i, &odd[i].first));
+		odd[i].last = odd[i].first;
+	}
+	close_server();
+	world.scope[0].allocate = odd;
+	world.scope[0].n_allocate = 127;
+	world.config.getinfo_rate = 10;
+	open_server();
+	with_count(&out, 127, 127);
+	out.xid = again.xid = 5000;
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_gt(world.answer.size, 127 * 6);
+	world.client.address = addr("192.0.2.66");
+	ck_assert_uint_eq(answered(&again, 100), 20); /* retransmissions, from memory */
+	again.xid = 0;
+	ck_assert_uint_eq(answered(&again, 100), 0); /* or the lease that is there already */
+	ck_assert_uint_eq(madcap_server_counters(world.server)->getinfo_limited, 180);
+	other = message(MADCAP_RENEW, 1);
+	ck_assert_uint_eq(answered(&other, 100), 0);
+	other = message(MADCAP_RELEASE, 2);
+	ck_assert_int_eq(ask(&other), MADCAP_NAK); /* short ones come all the same */
+	world.client.address = addr("192.0.2.67");
+	ck_assert_uint_eq(answered(&again, 100), 20);
+}
+END_TEST
+
 START_TEST(short_answers_are_not_limited)
 {
 	struct madcap_message out = getinfo("9bc");
@@ -165,6 +200,33 @@ START_TEST(rfc2730_3_10_a_list_that_is_too_long_loses_names_not_scopes)
 }
 END_TEST
 
+START_TEST(rfc2907_nesting_that_does_not_fit_is_left_out)
+{
+	static struct madcap_server_scope many[255];
+	struct madcap_message out = getinfo("9h");
+
+	close_server();
+	for (uint64_t i = 0; i < 255; i++) {
+		struct madcap_address first = addr("239.192.0.0");
+
+		many[i] = (struct madcap_server_scope){ .ttl = 16 };
+		ck_assert(madcap_address_add(&first, 16 * i, &many[i].first));
+		ck_assert(madcap_address_add(&first, 16 * i + 15, &many[i].last));
+	}
+	world.config.scopes = many;
+	for (world.config.n_scopes = 200; world.config.n_scopes <= 255; world.config.n_scopes++) {
+		open_server();
+		ck_assert_int_eq(ask(&out), MADCAP_ACK);
+		ck_assert(madcap_message_has(&world.got, MADCAP_OPT_SCOPE_LIST));
+		ck_assert(madcap_message_has(&world.got, MADCAP_OPT_NESTING) ||
+			  world.config.n_scopes > 205);
+		close_server();
+	}
+	world.config.n_scopes = 200;
+	open_server();
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, rfc2730_2_2_1_getinfo_gets_what_it_asks_for);
@@ -173,7 +235,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2907_3_3_nesting_state_with_the_scope_list);
 	tcase_add_test(tcase, rfc2730_2_11_getinfo_on_the_local_group_only);
 	tcase_add_test(tcase, rfc2730_4_long_answers_to_one_address_are_few);
+	tcase_add_test(tcase, rfc2730_4_leases_are_no_long_answers_to_forged_addresses);
 	tcase_add_test(tcase, short_answers_are_not_limited);
+	tcase_add_test(tcase, rfc2907_nesting_that_does_not_fit_is_left_out);
 	tcase_add_test(tcase, rfc2730_3_10_a_list_that_is_too_long_loses_names_not_scopes);
 }
 

@@ -210,12 +210,34 @@ START_TEST(t23_a_scope_has_a_life_time)
 }
 END_TEST
 
+START_TEST(a_lease_at_the_end_of_time_is_no_shorter_than_its_least)
+{
+	struct madcap_message out = message(MADCAP_REQUEST, 1);
+
+	with_start(&out, UINT32_MAX - 100);
+	with_number(&out, MADCAP_OPT_LEASE_TIME, 7200);
+	with_number(&out, MADCAP_OPT_MIN_LEASE_TIME, 3600);
+	ASSERT_NAK(&out, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_MIN_LEASE_TIME);
+	out = message(MADCAP_DISCOVER, 1);
+	with_start(&out, UINT32_MAX - 100);
+	with_number(&out, MADCAP_OPT_MIN_LEASE_TIME, 3600);
+	ck_assert_int_eq(ask(&out), 0);
+	out = message(MADCAP_REQUEST, 1);
+	with_start(&out, UINT32_MAX - 100);
+	with_number(&out, MADCAP_OPT_LEASE_TIME, 7200);
+	with_number(&out, MADCAP_OPT_MIN_LEASE_TIME, 100);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_eq(world.got.lease_time, 100);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
 	tcase_add_test(tcase, rfc2730_3_2_lease_times);
 	tcase_add_test(tcase, rfc2730_2_2_2_default_is_the_longest_lease);
 	tcase_add_test(tcase, rfc2730_3_15_minimum_lease_time_that_cannot_be_met);
 	tcase_add_test(tcase, rfc2730_3_7_future_start);
+	tcase_add_test(tcase, a_lease_at_the_end_of_time_is_no_shorter_than_its_least);
 	tcase_add_test(tcase, rfc2730_2_12_extra_allocation_time_on_both_sides);
 	tcase_add_test(tcase, rfc2730_2_2_4_later_start_than_asked_for);
 	tcase_add_test(tcase, rfc2730_3_16_maximum_start_time);
