@@ -196,19 +196,22 @@ static int change_to(struct madcapd *daemon, const struct server_config *next, s
 	if (!same_text(daemon->config->state_dir, next->state_dir) ||
 	    !same_text(daemon->config->user, next->user) ||
 	    !same_text(daemon->config->connection, next->connection) ||
-	    !same_text(daemon->config->name, next->name)) {
-		error_set(error, "state_dir, user, book, connection and server_name only change "
-				 "with a restart");
+	    !same_text(daemon->config->name, next->name) ||
+	    daemon->config->database_timeout_sec != next->database_timeout_sec) {
+		error_set(error, "state_dir, user, book, connection, database_timeout and "
+				 "server_name only change with a restart");
 		return POOL_E_CONFIG;
 	}
 	code = madcap_server_configure(daemon->server, &next->server, error);
 	if (code < 0)
 		return code;
 	code = make_sockets(daemon, next, error);
-	/* What it had before it can have again. */
+	/* What it had before it can have again, unless memory has run out meanwhile. */
 	if (code < 0 &&
-	    madcap_server_configure(daemon->server, &daemon->config->server, &ignored) < 0)
-		madcapd_say("%s", ignored.text);
+	    madcap_server_configure(daemon->server, &daemon->config->server, &ignored) < 0) {
+		madcapd_say("%s: all is changed but the sockets", error->text);
+		return 0;
+	}
 	return code;
 }
 

@@ -795,6 +795,14 @@ class Outages(Shared):
         self.cluster.start()
         self.assert_served_soon(server, wire.request(ORG['first']))
 
+    def test_how_long_it_may_take_does_not_change(self):
+        server = self.serve(SMALL)
+        self.config_of(server.state_dir.name, SMALL, database_timeout='5s')
+        server.send_signal(signal.SIGHUP)
+        server.wait_log('not reloaded')
+        self.assertIn('database_timeout', server.log())
+        self.request(server)
+
     def test_a_database_that_hangs_holds_up_nothing_for_long(self):
         server = self.serve(SMALL)
         lease, _ = self.request(server)
