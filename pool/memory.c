@@ -30,11 +30,17 @@ int memory_open(const struct pool *pool, bool create, struct store **ret, struct
 		.create = create,
 	};
 	int n = snprintf(path, sizeof(path), "%s/" MEMORY_FILE, pool->config->state_dir);
+	int dir_fd = -1;
+	int code;
 
 	if (n < 0 || (size_t)n >= sizeof(path)) {
 		error_set(error, "state_dir: the path is too long");
 		return POOL_E_SYSTEM;
 	}
+	code = directory_open(pool->config->state_dir, create, &dir_fd, error);
+	if (code < 0)
+		return code;
+	close(dir_fd);
 	return store_open(ret, &options, error);
 }
 

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "directory.h"
 #include "memory.h"
 #include "wire.h"
 
@@ -94,16 +93,11 @@ static void state_done(struct state *state)
 
 static int state_begin(struct state *state, struct pool *pool, bool write, struct error *error)
 {
-	int fd = -1;
 	int code;
 
 	*state = (struct state){ .pool = pool, .error = error };
 	op_block_signals(&state->signals);
-	code = directory_open(pool->config->state_dir, write, &fd, error);
-	if (fd >= 0)
-		close(fd);
-	if (code == 0)
-		code = memory_open(pool, write, &state->store, error);
+	code = memory_open(pool, write, &state->store, error);
 	if (code == 0)
 		code = store_begin(state->store, write, &state->txn, NULL, error);
 	if (code < 0)

@@ -145,6 +145,31 @@ START_TEST(sticky_survives_a_reboot)
 }
 END_TEST
 
+/* What somebody else may have written decides nothing, and is no reason to refuse anybody. */
+START_TEST(a_memory_that_others_may_write_is_not_used)
+{
+	struct pool_lease one;
+	char state[SCRATCH_SIZE + 16];
+
+	load_four("");
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	give_back(&one);
+	ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), 0);
+	pool_rest(fixture.pool);
+	snprintf(state, sizeof(state), "%s/state", fixture.dir);
+	ck_assert_int_eq(chmod(state, 0777), 0);
+	for (int i = 0; i < 2; i++) {
+		scratch_remove_below(fixture.dir, "run");
+		load_four("");
+		ASSERT_GETS(&one, "bob", i == 0 ? "10.0.0.1" : "10.0.0.2");
+		ck_assert_uint_eq(fixture.events[POOL_EVENT_WARNING], 1);
+		pool_lease_abandon(&one);
+		pool_rest(fixture.pool);
+		ck_assert_int_eq(chmod(state, 0750), 0);
+	}
+}
+END_TEST
+
 START_TEST(hold_keeps_others_away)
 {
 	struct pool_lease leases[4];
@@ -802,6 +827,7 @@ int main(void)
 	tcase_add_test(tcase, random_order_gives_every_address_once);
 	tcase_add_test(tcase, sticky_gives_the_last_address_back);
 	tcase_add_test(tcase, sticky_survives_a_reboot);
+	tcase_add_test(tcase, a_memory_that_others_may_write_is_not_used);
 	tcase_add_test(tcase, hold_keeps_others_away);
 	tcase_add_test(tcase, hold_in_the_other_orders);
 	tcase_add_test(tcase, hold_forever);
