@@ -2,7 +2,6 @@
 #include "server_lease.h"
 
 #include <string.h>
-#include <unistd.h>
 
 #include "memory.h"
 #include "wire.h"
