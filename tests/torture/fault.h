@@ -61,6 +61,10 @@ unsigned long fault_calls(void);
 /* How many calls have failed in all. */
 unsigned long fault_total(void);
 
+/* Whether memory is asked for here: not under memcheck, which has functions of its own for it, and
+ * finds by itself what has been left behind. */
+bool fault_has_memory(void);
+
 /* How many pieces of memory are allocated at the moment, and how many maps there are. */
 long fault_held(void);
 

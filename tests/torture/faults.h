@@ -162,7 +162,7 @@ static void faults_try(const struct fault_case *c)
 		if (variant > 0)
 			faults_series(c, variant, false);
 	}
-	ck_assert_uint_gt(faults.faults, 0);
+	ck_assert(faults.faults > 0 || !fault_has_memory());
 	printf("%s: %lu faults\n", c->name, faults.faults);
 }
 
