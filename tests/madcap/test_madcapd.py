@@ -265,7 +265,7 @@ class Messages(madcapd.Case):
         wanted = [f'ff15::{2 * i:x}' for i in range(256)]
         done = subprocess.run(
             [str(paths.MADCAP), 'request', '--server', f'127.0.0.1:{self.server.port}', '--scope',
-             'ff15::', '--count', '256', '--timeout', '5s', '--json',
+             'ff15::', '--count', '256', '--timeout', '20s', '--json',
              *(word for each in wanted for word in ('--address', each))],
             capture_output=True, text=True, timeout=PATIENCE_SEC, check=False)
         self.assertEqual((done.returncode, done.stderr), (0, ''))
@@ -436,9 +436,9 @@ class Addresses(madcapd.Case):
         server = self.start({**ORG, 'allocate': ['239.192.0.5']}, extra_allocation_time='0s')
         client = self.client(server)
         identifier = wire.fresh_id()
-        self.assert_ack(client.ask(
-            wire.request(ORG['first'], wire.lease_time(4), identifier=identifier)))
+        self.assert_ack(client.ask(wire.request(ORG['first'], identifier=identifier)))
         self.assert_nak(client.ask(wire.request(ORG['first'])), wire.NOT_COMPLETED)
+        self.assert_ack(client.ask(wire.renew(identifier, wire.lease_time(2))))
         wait_for(lambda: client.ask(wire.request(ORG['first'])).kind == wire.ACK,
                  'the address to be free again')
         self.assert_nak(client.ask(wire.renew(identifier)), wire.UNKNOWN_LEASE)
@@ -447,7 +447,8 @@ class Addresses(madcapd.Case):
         server = self.start(extra_allocation_time='0s')
         client = self.client(server)
         for _ in range(300):
-            self.assert_ack(client.ask(wire.request(ORG['first'], wire.lease_time(1))))
+            message = wire.request(ORG['first'], wire.lease_time(1))
+            self.assert_ack(client.ask(message, again=PATIENCE_SEC))  # each of them once
         wait_for(lambda: self.admin('leases') == [], 'the book to be empty')
         self.assertEqual(self.admin('metrics')['values']['leases_expired_total'], 300)
 
@@ -465,12 +466,17 @@ class Addresses(madcapd.Case):
             self.assertEqual(answer.kind, kind, answer)
 
     def test_scope_that_ends(self):
-        end = int(time.time()) + 3
-        expires = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(end))
-        server = self.start({**ORG, 'expires': expires}, SITE)
-        client = self.client(server)
-        answer = self.assert_ack(client.ask(wire.request(ORG['first'])))
-        self.assertLessEqual(answer.number(wire.LEASE_TIME), 3)
+        for seconds in (3, 10, 60):  # more where the machine was too slow to see it before its end
+            end = int(time.time()) + seconds
+            expires = time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(end))
+            server = self.start({**ORG, 'expires': expires}, SITE)
+            client = self.client(server)
+            answer = client.ask(wire.request(ORG['first']))
+            if time.time() < end:
+                break
+            server.stop()
+        self.assert_ack(answer)
+        self.assertLessEqual(answer.number(wire.LEASE_TIME), seconds)
         wait_for(lambda: [each['first'] for each in client.ask(wire.getinfo()).scopes]
                  == [SITE['first']], 'the scope to be gone')
         self.assert_nak(client.ask(wire.request(ORG['first'])), wire.NOT_COMPLETED, wire.SCOPE)
@@ -704,11 +710,13 @@ class Durability(madcapd.Case):
         known, unclear, total = {}, set(), 0
         rng = random.Random(os.environ.get('MADCAP_SEED', '1'))
         self.write_config(max_addresses_per_client=0)
-        for _ in range(int(os.environ.get('MADCAP_KILLS', '8'))):
+        kills = int(os.environ.get('MADCAP_KILLS', '8'))
+        for _ in range(kills):
             server = self.start()
             load = Load(server.port)
             try:
-                time.sleep(rng.uniform(0.05, 0.5))  # the moment is to be any
+                wait_for(lambda: load.acknowledged > 100 // kills, 'some leases')
+                time.sleep(rng.uniform(0, 0.4))  # the moment is to be any
                 server.kill()
             finally:
                 load.stop()
@@ -844,6 +852,17 @@ class FullDisk(madcapd.Case):
             except OSError:
                 pass
 
+    @staticmethod
+    def answer_or_trouble(server, client, message):
+        """None once the server has said that it cannot write, and not because it is slow."""
+        client.send(message)
+
+        def outcome():
+            answer = client.answer_to(message, 0.05)
+            return [answer] if answer or 'cannot be written' in server.log() else None
+
+        return wait_for(outcome, 'an answer, or why there is none')[0]
+
     def test_full_disk(self):
         server = self.start(max_addresses_per_client=0)
         client = self.client(server)
@@ -852,14 +871,14 @@ class FullDisk(madcapd.Case):
         self.fill(filler)
         for _ in range(5000):
             message = wire.request(ORG['first'])
-            answer = client.ask_once(message, 0.3)
+            answer = self.answer_or_trouble(server, client, message)
             if answer is None or answer.kind == wire.NAK:
                 break
             kept[message.get(wire.LEASE_ID)] = answer.addresses
         else:
             self.fail('the disk never got full')
         self.assertIsNone(server.process.poll())
-        self.assertIn('cannot be written', server.log())
+        server.wait_log('cannot be written')
         with self.subTest('what needs no disk is answered'):
             self.assert_ack(client.ask(wire.getinfo()))
         with self.subTest('service again'):
@@ -875,6 +894,12 @@ class FullDisk(madcapd.Case):
         for identifier, addresses in kept.items():
             self.assertEqual(leases.get(identifier.hex()), addresses)
 
+    @staticmethod
+    def note_release(held, answer):
+        """The ACK to a RELEASE is the one that has no addresses."""
+        if answer is not None and answer.kind == wire.ACK and not answer.has(wire.RANGES):
+            held.pop(answer.get(wire.LEASE_ID), None)
+
     def test_leases_on_a_full_disk(self):
         """What is there stays, over a restart as well; renewals and releases are refused, or done
         for good."""
@@ -886,13 +911,15 @@ class FullDisk(madcapd.Case):
             held[message.get(wire.LEASE_ID)] = self.assert_ack(client.ask(message)).addresses
         filler = self.state_dir / 'filler'
         self.fill(filler)
-        for number, identifier in enumerate(list(held)):
+        identifiers = list(held)
+        for number, identifier in enumerate(identifiers):
             message = wire.release(identifier) if number % 3 else wire.renew(identifier)
-            answer = client.ask_once(message, 0.2)
-            if message.kind == wire.RELEASE and answer is not None and answer.kind == wire.ACK:
-                del held[identifier]
+            self.note_release(held, client.ask_once(message, 0.2))
+        self.assert_ack(client.ask(wire.getinfo()))  # nor is it busy with any of them
         self.assertIsNone(server.process.poll(), server.log())
         server.kill()
+        while (late := client.receive(0)) is not None:
+            self.note_release(held, late)
         server = self.start()
         self.assertEqual({bytes.fromhex(lease['request_id']): lease['addresses']
                           for lease in self.admin('leases')}, held)
@@ -907,9 +934,8 @@ class FullDisk(madcapd.Case):
         for _ in range(50):
             self.assert_ack(client.ask(wire.request(ORG['first'], wire.lease_time(3))))
         self.fill(self.state_dir / 'filler')
-        wait_for(lambda: client.ask_once(wire.request(ORG['first']), 0.3) is None,
-                 'the disk to be full')
-        server.wait_log('cannot be written')
+        wait_for(lambda: client.ask_once(wire.request(ORG['first']), 0.3) is None and
+                 'cannot be written' in server.log(), 'the disk to be full')
         before = server.cpu_ticks()
         time.sleep(2)
         self.assertLess(server.cpu_ticks() - before, os.sysconf('SC_CLK_TCK') / 2)
@@ -947,8 +973,8 @@ class Flood(madcapd.Case):
             server_memory = memory_kb(server)
             for _ in range(20):
                 message = wire.request(ORG['first'])
-                self.assert_ack(client.ask(message, 20))
-                self.assert_ack(client.ask(wire.release(message.get(wire.LEASE_ID)), 20))
+                self.assert_ack(client.ask(message))
+                self.assert_ack(client.ask(wire.release(message.get(wire.LEASE_ID))))
             grown = memory_kb(server) - server_memory
         finally:
             stop.set()
@@ -988,9 +1014,9 @@ class Flood(madcapd.Case):
                      'the flood')
             for _ in range(20):
                 message = wire.request(ORG['first'])
-                self.assert_ack(client.ask(message, 20))
-                self.assert_ack(client.ask(wire.renew(message.get(wire.LEASE_ID)), 20))
-                self.assert_ack(client.ask(wire.release(message.get(wire.LEASE_ID)), 20))
+                self.assert_ack(client.ask(message))
+                self.assert_ack(client.ask(wire.renew(message.get(wire.LEASE_ID))))
+                self.assert_ack(client.ask(wire.release(message.get(wire.LEASE_ID))))
         finally:
             stop.set()
             thread.join()
@@ -1018,14 +1044,18 @@ class Flood(madcapd.Case):
         scopes = [{'first': f'239.{i}.0.0', 'last': f'239.{i}.255.255'} for i in range(100)]
         server = self.start(*scopes, getinfo_rate=5)
         victim = self.client(server, source='127.0.0.77')
+        began = time.monotonic()
         for _ in range(300):
             victim.send(wire.getinfo())
         self.assert_ack(self.client(server, source='127.0.0.78').ask(wire.getinfo()))
+        took = time.monotonic() - began
         answers = 0
         while victim.receive(0.2):
             answers += 1
-        self.assertLess(answers, 30)
-        self.assertGreater(self.admin('metrics')['values']['getinfo_limited_total'], 250)
+        # As many as in two seconds at once, and then five a second.
+        self.assertLessEqual(answers, 10 + 5 * took + 1)
+        self.assertGreaterEqual(self.admin('metrics')['values']['getinfo_limited_total'],
+                                300 - answers)
         self.assert_ack(victim.ask(wire.getinfo()))
 
     def test_garbage(self):
@@ -1074,7 +1104,7 @@ class Multicast(madcapd.Case):
         self.it.send(message, to)
         found = {}
         while len(found) < n:
-            answer = self.it.answer_to(message, 5)
+            answer = self.it.answer_to(message)
             self.assertIsNotNone(answer, f'{len(found)} answers')
             self.assertEqual(self.it.source[0], answer.server)
             found[answer.server] = answer
@@ -1098,7 +1128,7 @@ class Multicast(madcapd.Case):
             self.assertEqual(answer.kind, wire.OFFER)
             self.assertTrue(answer.has(wire.LEASE_TIME) and answer.has(wire.SCOPE))
         message = wire.request(ORG['first'], wire.server_id('192.0.2.2'), identifier=identifier)
-        answer = self.assert_ack(self.it.ask(message, to='239.255.255.254'))
+        answer = self.assert_ack(self.it.ask(message, to='239.255.255.254', again=PATIENCE_SEC))
         self.assertEqual(answer.server, '192.0.2.2')
         self.assertIsNone(self.it.receive(0.3))
         wait_for(lambda: self.admin('scopes')[0]['offered'] == 0, 'the hold to be dropped')
@@ -1108,11 +1138,19 @@ class Multicast(madcapd.Case):
                           offer_hold='1s')
         self.one.send_signal(signal.SIGHUP)
         self.one.wait_log('reloaded')
-        answer = self.it.ask(wire.discover(ORG['first'], wire.n_addresses(7, 7)),
-                             to='239.255.255.254')
-        self.assertEqual(answer.kind, wire.OFFER)
-        self.assertEqual(self.admin('scopes')[0]['offered'], 7)
-        wait_for(lambda: self.admin('scopes')[0]['offered'] == 0, 'the hold to end')
+
+        def held():
+            """How many addresses are, if the machine was quick enough to look."""
+            began = time.monotonic()
+            answer = self.it.ask(wire.discover(ORG['first'], wire.n_addresses(7, 7)),
+                                 to='239.255.255.254')
+            self.assertEqual(answer.kind, wire.OFFER)
+            offered = self.admin('scopes')[0]['offered']
+            in_time = time.monotonic() - began < 1
+            wait_for(lambda: self.admin('scopes')[0]['offered'] == 0, 'the hold to end')
+            return offered if in_time else None
+
+        self.assertEqual(wait_for(held, 'a look in time'), 7)
 
     def test_discover_at_the_scopes_own_group(self):
         message = wire.discover(ORG['first'])
@@ -1188,8 +1226,12 @@ class Admin(madcapd.Case):
 
     def lease(self, *extra):
         message = wire.request(ORG['first'], *extra)
-        answer = self.assert_ack(self.it.ask(message))
+        answer = self.assert_ack(self.ask(message))
         return message.get(wire.LEASE_ID), answer.addresses
+
+    def ask(self, message):
+        """Once: what the server has counted is compared."""
+        return self.it.ask(message, again=PATIENCE_SEC)
 
     def tool(self, *arguments):
         """`madcap admin`, where it has been built."""
@@ -1275,8 +1317,8 @@ class Admin(madcapd.Case):
 
     def test_metrics(self):
         identifier, _ = self.lease()
-        self.it.ask(wire.renew(identifier))
-        self.it.ask(wire.renew(wire.fresh_id()))
+        self.ask(wire.renew(identifier))
+        self.ask(wire.renew(wire.fresh_id()))
         metrics = self.admin('metrics')
         values = metrics['values']
         self.assertEqual(values['received_total']['REQUEST'], 1)
@@ -1292,6 +1334,7 @@ class Admin(madcapd.Case):
     # -- Retry After
 
     def ask_many(self, identifier):
+        self.asked = int(time.time())
         return self.it.ask(wire.request(ORG['first'], wire.n_addresses(20, 20),
                                         wire.features([wire.RETRY_AFTER]),
                                         identifier=identifier))
@@ -1300,7 +1343,7 @@ class Admin(madcapd.Case):
         self.assert_ack(answer)
         self.assertEqual(answer.ranges, [])
         self.assertIn(wire.RETRY_AFTER, answer.features[2])
-        self.assertGreaterEqual(answer.number(wire.RETRY_TIME), int(time.time()))
+        self.assertGreater(answer.number(wire.RETRY_TIME), self.asked)
         self.assertTrue(answer.has(wire.CURRENT_TIME))
 
     def test_retry_after_approved(self):

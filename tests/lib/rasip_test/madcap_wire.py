@@ -24,6 +24,7 @@ NO_OPTION = 0xffff
 FAMILY_OF = {4: 1, 6: 2}
 LENGTH_OF = {1: 4, 2: 16}
 PORT = 2535
+PATIENCE_SEC = 120 if os.environ.get('RASIP_UNDER') else 30
 
 
 class Malformed(Exception):
@@ -279,14 +280,14 @@ class Client:
         data = message if isinstance(message, bytes) else message.encode()
         self.socket.sendto(data, (to or self.server, self.port))
 
-    def receive(self, timeout=5.0):
+    def receive(self, timeout=PATIENCE_SEC):
         """The next message, or None."""
         if not select.select([self.socket], [], [], timeout)[0]:
             return None
         data, self.source = self.socket.recvfrom(65536)
         return decode(data)
 
-    def answer_to(self, message, timeout=5.0):
+    def answer_to(self, message, timeout=PATIENCE_SEC):
         until = time.monotonic() + timeout
         while (left := until - time.monotonic()) > 0:
             found = self.receive(left)
@@ -296,7 +297,7 @@ class Client:
                 return found
         return None
 
-    def ask(self, message, timeout=5.0, to=None, again=1.0):
+    def ask(self, message, timeout=PATIENCE_SEC, to=None, again=1.0):
         """Sends it, again after each `again` seconds, and gives the answer or None."""
         until = time.monotonic() + timeout
         while (left := until - time.monotonic()) > 0:
@@ -307,5 +308,7 @@ class Client:
         return None
 
     def ask_once(self, message, timeout=0.5, to=None):
+        """Sends it once. A short timeout is for answers that are not to come: one that is only late
+        looks the same."""
         self.send(message, to)
         return self.answer_to(message, timeout)

@@ -19,7 +19,7 @@ from rasip_test import config, madcap_wire, paths
 
 READY = re.compile(rb'^madcapd: ready on (.*):(\d+)$', re.MULTILINE)
 UNDER = shlex.split(os.environ.get('RASIP_UNDER', ''))  # a checker, as valgrind
-PATIENCE_SEC = 120 if UNDER else 30
+PATIENCE_SEC = madcap_wire.PATIENCE_SEC
 # A server that is killed leaves nothing for `make coverage`.
 LAST_SIGNAL = signal.SIGTERM if 'GCOV_ERROR_FILE' in os.environ else signal.SIGKILL
 ORG = {'first': '239.192.0.0', 'last': '239.195.255.255'}
