@@ -10,7 +10,7 @@ import time
 
 import uml
 
-LIMIT = 60
+LIMIT = 300
 
 
 def say(line):

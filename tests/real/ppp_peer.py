@@ -12,7 +12,7 @@ import select
 import struct
 import time
 
-from world import Failed, check
+from world import PATIENCE, Failed, check
 
 FLAG, ESCAPE, ESCAPED_BY = 0x7e, 0x7d, 0x20
 LCP, PAP, IPCP = 0xc021, 0xc023, 0x8021
@@ -22,8 +22,7 @@ TERM_REQ, TERM_ACK, PROT_REJ, ECHO_REQ, ECHO_REP = 5, 6, 8, 9, 10
 PAP_REQ, PAP_ACK, PAP_NAK = 1, 2, 3
 IPCP_ADDRESS = 3
 GOOD_FCS = 0xf0b8
-RESEND = 1.0
-PATIENCE = 45
+RESEND = 3.0
 
 
 def fcs16(data):

@@ -17,7 +17,7 @@ OUTPUT = pathlib.Path('/run/output')
 AREAS = ('basic', 'choice', 'refusal', 'lifecycle', 'renegotiation',
          'modules', 'plugins', 'memory', 'examples', 'pppoe', 'l2tp',
          'madcap_net', 'madcap_pool', 'madcap_shared')
-LIMIT = 120
+LIMIT = 300
 
 _scenarios = []
 

@@ -16,8 +16,8 @@ import scenario  # noqa: E402
 import uml  # noqa: E402
 from rasip_test import postgres  # noqa: E402
 
-LIMIT = 1700
-GRACE = 20
+LIMIT = 3500
+GRACE = 60
 LOG_LINES = 60
 
 

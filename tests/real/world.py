@@ -18,7 +18,7 @@ import tty
 
 STAGE = pathlib.Path('/run/stage')
 EXAMPLES = pathlib.Path('/run/top/conf/ppp')
-PATIENCE = 45
+PATIENCE = 90
 
 POOLS = '''\
 pools = (
@@ -29,8 +29,10 @@ pools = (
   }
 );
 '''
-# What a pppd does that is beside the point here, and takes time.
-COMMON_OPTIONS = 'noipv6\nnoccp\nnovj\ndebug\nlcp-restart 1\n'
+# What a pppd does that is beside the point here, and takes time. It goes on
+# asking for as long as the other end may need to start.
+COMMON_OPTIONS = ('noipv6\nnoccp\nnovj\ndebug\nlcp-restart 1\n'
+                  'lcp-max-configure 60\n')
 SERVER_OPTIONS = ('nodetach', 'auth', 'name', 'ras', 'ipparam', 'server',
                   'plugin', 'rasip.so')
 CLIENT_OPTIONS = ('nodetach', 'notty', 'noauth', 'noipdefault', 'usepeerdns',

@@ -2,7 +2,7 @@
 """The examples in conf/ppp as they are; PPPoE and L2TP have their own."""
 
 from scenario import scenario
-from world import EXAMPLES, Line, check, equal, output_of
+from world import COMMON_OPTIONS, EXAMPLES, Line, check, equal, output_of
 
 
 def session(world, example, *client_options):
@@ -28,7 +28,7 @@ def serial_example(world):
 def pptpd_example(world):
     """options.pptpd: encryption is up before any address is chosen."""
     output_of('modprobe', 'ppp_mppe')
-    world.common_options('noipv6\nnovj\ndebug\nlcp-restart 1\n')
+    world.common_options(COMMON_OPTIONS.replace('noccp\n', ''))
     log = session(world, 'options.pptpd', 'require-mppe-128')
     encrypted = log.wait('MPPE 128-bit stateless compression enabled').start()
     chosen = log.wait('rasip: grant').start()

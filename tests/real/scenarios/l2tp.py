@@ -71,4 +71,5 @@ def l2tp_session(world):
     client.signal(signal.SIGTERM)
     client.wait_exit()
     world.wait_released()
+    server_log.wait('rasip: release')
     equal(server_log.count('rasip: release'), 1, 'releases')

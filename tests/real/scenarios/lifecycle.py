@@ -132,6 +132,7 @@ def updetach(world):
     equal(world.lease_of('alice'), lease, 'lease after a reclaim')
     os.kill(lease['pid'], signal.SIGTERM)
     world.wait_released()
+    parent.log.wait(RELEASE)
     equal(parent.log.count(RELEASE), 1, 'releases')
     line.hang_up()
     client.wait_exit()
@@ -151,6 +152,7 @@ def updetach_with_ipv6(world):
     client.stop()
     line.hang_up()
     world.wait_released()
+    parent.log.wait(RELEASE)
     equal(parent.log.count(RELEASE), 1, 'releases')
 
 

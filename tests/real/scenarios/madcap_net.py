@@ -92,7 +92,7 @@ def madcap_discovery(_):
     equal(sorted((each['server'], each['interface']) for each in scopes),
           [('192.0.2.1:2535', 'eth0'), ('192.0.2.2:2535', 'eth0')], 'scopes')
     lease = told(network, 'client', 'request', '--scope', ORG['first'],
-                 '--count', 9, '--min', 1, '--timeout', '8s', '--save',
+                 '--count', 9, '--min', 1, '--timeout', '20s', '--save',
                  STAGE / 'lease')
     equal((lease['server'], len(lease['addresses'])), ('192.0.2.2:2535', 9),
           'lease')

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A real pppd whose peer's address is leased from a madcapd on another host."""
 
+import calendar
 import json
 import signal
 import time
@@ -38,6 +39,13 @@ def groups(server):
     return {lease['addresses'][0]: lease for lease in server.book().values()}
 
 
+def released(server):
+    """Waits until the server knows of no lease. Whoever hangs up waits for
+    that for half a second only; what is still owed then, others deliver."""
+    wait_for('the releases', lambda: output_of('rasip', 'reclaim')
+             and server.book() == {})
+
+
 def group_of(address):
     return '239.192.0.' + address.rpartition('.')[2]
 
@@ -63,14 +71,14 @@ def madcap_pool_leases_and_releases(world):
     pppd.log.wait('rasip: lease address=')
     client.stop()
     pppd.wait_exit()
-    equal(server.book(), {}, 'leases at the server')
+    released(server)
     equal(pppd.log.count('rasip: release '), 1, 'releases')
 
 
 @scenario
 def madcap_pool_renews_over_a_restart_of_the_server(world):
     """Short leases are renewed, also by a server that was killed in between."""
-    _, server = shared(world, lease='6s', timeout='2s')
+    _, server = shared(world, lease='20s')
     pppd, client, address = link_up(Line())
     first = groups(server)[group_of(address)]['end']
     wait_for('a renewal', lambda: groups(server)[group_of(address)]['end'] > first)
@@ -81,13 +89,13 @@ def madcap_pool_renews_over_a_restart_of_the_server(world):
     check(pppd.running() and client.running(), 'the session has ended')
     client.stop()
     pppd.wait_exit()
-    equal(server.book(), {}, 'leases at the server')
+    released(server)
 
 
 @scenario
 def madcap_pool_hangs_up_when_the_server_takes_the_lease(world):
     """A NAK to the renewal ends the session: one release, and the address is down."""
-    _, server = shared(world, lease='6s', timeout='2s')
+    _, server = shared(world, lease='10s')
     pppd, client, address = link_up(Line())
     output_of('madcap', 'admin', '-c', str(server.conf), 'release', group_of(address))
     equal(pppd.wait_exit(), 10, 'exit status')
@@ -100,14 +108,22 @@ def madcap_pool_hangs_up_when_the_server_takes_the_lease(world):
 @scenario
 def madcap_pool_hangs_up_before_the_lease_ends(world):
     """The server is cut off: the session is over before its lease is."""
-    network, server = shared(world, lease='8s', timeout='2s')
+    network, server = shared(world, lease='16s')
     pppd, _, address = link_up(Line())
     impair(network, 'server', 1, 'loss', '100%')
-    pppd.log.wait('rasip: close .*could not be renewed')
-    ended = time.time()
-    end = groups(server)[group_of(address)]['end']
-    check(ended < time.mktime(time.strptime(end, '%Y-%m-%dT%H:%M:%SZ')) - time.timezone + 0.5,
-          f'closed at {ended}, the lease ended at {end}')
+    end = calendar.timegm(time.strptime(groups(server)[group_of(address)]['end'],
+                                        '%Y-%m-%dT%H:%M:%SZ'))
+    looks = [time.time()]
+
+    def is_closed():
+        looks.append(time.time())
+        return pppd.log.has('rasip: close .*could not be renewed')
+
+    wait_for('the end of the session', is_closed)
+    # Nobody is in time on a machine that stands still.
+    stood_still = max(after - before for before, after in zip(looks, looks[1:]))
+    check(looks[-1] < end + 0.5 + stood_still,
+          f'closed at {looks[-1]}, the lease ended at {end}')
     pppd.wait_exit()
     equal(pppd.log.count('rasip: release '), 1, 'releases')
 
@@ -115,11 +131,11 @@ def madcap_pool_hangs_up_before_the_lease_ends(world):
 @scenario
 def madcap_pool_waits_without_stalling_the_link(world):
     """IPCP is put off while the server is silent; LCP goes on meanwhile."""
-    network, server = shared(world, timeout='20s')
+    network, server = shared(world, timeout='40s')
     impair(network, 'server', 1, 'loss', '100%')
     line = Line()
-    pppd = line.serve('require-pap', 'lcp-echo-interval', '1', 'lcp-echo-failure', '2')
-    client = line.dial('lcp-echo-interval', '1', 'lcp-echo-failure', '3')
+    pppd = line.serve('require-pap', 'lcp-echo-interval', '1', 'lcp-echo-failure', '8')
+    client = line.dial('lcp-echo-interval', '1', 'lcp-echo-failure', '8')
     pppd.log.wait(r'rcvd \[LCP EchoRep', 3)
     client.log.wait(r'rcvd \[LCP EchoRep', 3)
     check(not pppd.log.has(r'sent \[IPCP ConfReq'), 'IPCP has not waited')
@@ -154,13 +170,13 @@ def madcap_pool_finds_its_server(world):
     check(group_of(address) in groups(server), 'no lease at the server')
     client.stop()
     pppd.wait_exit()
-    equal(server.book(), {}, 'leases at the server')
+    released(server)
 
 
 @scenario
 def madcap_pool_keeps_what_is_owed(world):
     """A killed pppd, and one whose server is down: both leases are released by whoever comes by."""
-    _, server = shared(world, timeout='3s')
+    _, server = shared(world)
     world.user('bob')
     pppd, client, _ = link_up(Line('1'))
     pppd.signal(signal.SIGKILL)
@@ -173,6 +189,7 @@ def madcap_pool_keeps_what_is_owed(world):
     second.wait_exit()
     server.start()
     equal(len(server.book()), 1, 'leases at the server')
-    told = json.loads(output_of('rasip', 'reclaim', '--json'))
-    equal((told['released'], server.book()), (1, {}), 'released, and left')
+    wait_for('the release', lambda: json.loads(
+        output_of('rasip', 'reclaim', '--json'))['released'] == 1)
+    equal(server.book(), {}, 'leases at the server')
     check((STAGE / 'server2.log').exists(), 'no log')

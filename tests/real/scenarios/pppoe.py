@@ -21,7 +21,7 @@ def serve():
     addresses.write_text('0.0.0.0\n' * (CLIENTS + 2))
     options = STAGE / 'pppoe-options'
     example = (EXAMPLES / 'pppoe-server-options').read_text()
-    options.write_text(f'{example}\nlcp-restart 3\n'
+    options.write_text(f'{example}\nlcp-restart 3\nlcp-max-configure 10\n'
                        f'logfile {STAGE}/servers.log\n')
     return Daemon('pppoe-server', [
         'pppoe-server', '-F', '-I', 'va', '-L', '10.64.0.1', '-N', '64',
@@ -34,7 +34,7 @@ def dial(number):
     return Pppd(f'client{number}', [
         'plugin', 'pppoe.so', 'vb', 'nodetach', 'noauth', 'noipdefault',
         'ipparam', 'client', 'user', f'user{number}', 'lcp-restart', '3',
-        'persist', 'maxfail', '0', 'holdoff', '1'])
+        'lcp-max-configure', '10', 'persist', 'maxfail', '0', 'holdoff', '1'])
 
 
 @scenario(limit=400)
@@ -60,5 +60,6 @@ def pppoe_clients_at_once(world):
     log = Log(STAGE / 'servers.log')
     grants = log.count('rasip: grant ')
     check(grants >= CLIENTS, f'{grants} grants in the log')
+    log.wait('rasip: release ', grants)
     equal(log.count('rasip: release '), grants, 'releases in the log')
     equal(log.count('rasip: (refuse|alarm) '), 0, 'refusals in the log')

@@ -108,7 +108,7 @@ def asking_for_no_address(world):
 @scenario
 def ipcp_silence_until_the_timeout(world):
     """IPCP never opens, pppd gives up by itself: the lease is released."""
-    server, peer = serve('ipcp-restart', '1', 'ipcp-max-configure', '2')
+    server, peer = serve('ipcp-restart', '1', 'ipcp-max-configure', '10')
     peer.lcp()
     check(peer.login('alice'), 'PAP')
     server.log.wait(GRANT)
