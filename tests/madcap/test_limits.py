@@ -26,6 +26,7 @@ from rasip_test.madcapd import ORG, wait_for
 BOOK = 'madcap-book.mdb'
 SANITIZED = b'libasan' in paths.MADCAPD.read_bytes()
 MIB = 1 << 20
+TROUBLE = re.compile('nothing is granted|[Nn]o memory|out of memory|Cannot allocate memory')
 
 
 class Limited(madcapd.Case):
@@ -46,13 +47,29 @@ class Limited(madcapd.Case):
         return {bytes.fromhex(lease['request_id']): lease['addresses']
                 for lease in self.admin('leases')}
 
+    def launch(self, *scopes, **settings):
+        self.latest = super().launch(*scopes, **settings)
+        return self.latest
+
+    def answer_to(self, client, message, patience):
+        """An answer that may not come is waited for as long as nothing in the log says why."""
+        client.send(message)
+        found = []
+
+        def outcome():
+            found.append(client.answer_to(message, 0.02))
+            return found[-1] or TROUBLE.search(self.latest.log())
+
+        wait_for(outcome, 'an answer, or why there is none')
+        return found[-1] or client.answer_to(message, patience)
+
     def request(self, client, held, n=1, patience=0.3):
         """Asks for a lease n times; what was acknowledged goes into `held`. Returns the last
         answer."""
         answer = None
         for _ in range(n):
             message = wire.request(ORG['first'])
-            answer = client.ask_once(message, patience)
+            answer = self.answer_to(client, message, patience)
             if answer is not None and answer.kind == wire.ACK:
                 held[message.get(wire.LEASE_ID)] = answer.addresses
         return answer
@@ -65,7 +82,7 @@ class Limited(madcapd.Case):
             self.assertEqual(found.get(identifier), addresses, 'an acknowledged lease is lost')
         every = [address for addresses in found.values() for address in addresses]
         self.assertEqual(len(every), len(set(every)))
-        self.request(self.client(server), held, patience=5)
+        self.request(self.client(server), held, patience=madcapd.PATIENCE_SEC)
         self.assertEqual(self.book().keys() & held.keys(), held.keys())
         server.stop()
 
@@ -147,7 +164,7 @@ class WhileItRuns(Limited):
         self.server = self.start()
         self.calling = self.client(self.server)
         self.held = {}
-        self.request(self.calling, self.held, 3, patience=5)
+        self.request(self.calling, self.held, 3, patience=madcapd.PATIENCE_SEC)
         self.assertEqual(len(self.held), 3)
 
     def test_no_descriptor_for_the_operator(self):
@@ -160,7 +177,7 @@ class WhileItRuns(Limited):
             self.assert_says(self.server, 'admin.sock', os.strerror(errno.EMFILE))
             self.assert_rests(self.server)
             with self.subTest('datagrams are answered'):
-                self.request(self.calling, self.held, 3, patience=5)
+                self.request(self.calling, self.held, 3, patience=madcapd.PATIENCE_SEC)
                 self.assertEqual(len(self.held), 6)
             prlimit(self.server, resource.RLIMIT_NOFILE, 64)
             self.assertIn(b'"ok":true', waiting.recv(64))
@@ -174,7 +191,7 @@ class WhileItRuns(Limited):
         self.server.send_signal(signal.SIGHUP)
         self.server.wait_log('not reloaded')
         self.assert_says(self.server, 'madcapd.conf', os.strerror(errno.EMFILE))
-        self.request(self.calling, self.held, patience=5)
+        self.request(self.calling, self.held, patience=madcapd.PATIENCE_SEC)
         self.assertEqual(len(self.held), 4)
         prlimit(self.server, resource.RLIMIT_NOFILE, 64)
         self.server.send_signal(signal.SIGHUP)
@@ -186,7 +203,7 @@ class WhileItRuns(Limited):
         self.server.wait_log('poll: ')
         self.assert_rests(self.server)
         prlimit(self.server, resource.RLIMIT_NOFILE, 64)
-        self.request(self.calling, self.held, patience=5)
+        self.request(self.calling, self.held, patience=madcapd.PATIENCE_SEC)
         self.assertEqual(len(self.held), 4)
         if not SANITIZED:  # its search for leaks opens files
             prlimit(self.server, resource.RLIMIT_NOFILE, 1)
@@ -205,7 +222,7 @@ class WhileItRuns(Limited):
         self.assert_rests(self.server)
         prlimit(self.server, resource.RLIMIT_FSIZE, resource.RLIM_INFINITY)
         before = len(self.held)
-        self.request(self.calling, self.held, patience=5)
+        self.request(self.calling, self.held, patience=madcapd.PATIENCE_SEC)
         self.assertEqual(len(self.held), before + 1)
         self.server.wait_log('can be written again')
         self.server.kill()
@@ -220,7 +237,7 @@ class WhileItRuns(Limited):
         refused = 0
         for _ in range(5000):
             before = len(self.held)
-            self.request(self.calling, self.held, patience=1)
+            self.request(self.calling, self.held, patience=10)
             refused += len(self.held) == before
             if refused == 3:
                 break
@@ -230,7 +247,7 @@ class WhileItRuns(Limited):
         self.assert_rests(self.server)
         prlimit(self.server, resource.RLIMIT_DATA, resource.RLIM_INFINITY)
         before = len(self.held)
-        self.request(self.calling, self.held, patience=5)
+        self.request(self.calling, self.held, patience=madcapd.PATIENCE_SEC)
         self.assertEqual(len(self.held), before + 1)
         self.assertEqual(self.book(), self.held)
         self.server.kill()
@@ -254,7 +271,7 @@ class WhileItRuns(Limited):
 
     def assert_goes_on(self):
         before = len(self.held)
-        self.request(self.calling, self.held, patience=5)
+        self.request(self.calling, self.held, patience=madcapd.PATIENCE_SEC)
         self.assertEqual(len(self.held), before + 1, self.server.log())
         self.server.wait_log('can be written again')
         self.server.kill()
@@ -340,7 +357,7 @@ class Directories(Limited):
             self.mount('-o', 'remount,rw')
             server = self.start()
             self.assertEqual(self.book(), held)
-            self.request(self.client(server), held, 3, patience=5)
+            self.request(self.client(server), held, 3, patience=madcapd.PATIENCE_SEC)
             self.assertEqual(server.stop(), 0)
 
     def test_somebody_elses(self):

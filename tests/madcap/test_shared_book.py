@@ -30,6 +30,7 @@ class Shared(madcapd.Case):
 
     numbers = itertools.count(1)
     owns_cluster = False
+    database_timeout = '20s'  # no answer that is only slow is to count as a failure
 
     @classmethod
     def setUpClass(cls):
@@ -51,7 +52,7 @@ class Shared(madcapd.Case):
         self.write_config(*scopes, **{
             'book': 'postgresql', 'connection': self.connection, 'server_name': name,
             'state_dir': self.directory / name, 'extra_allocation_time': '0s',
-            'max_addresses_per_client': 0, 'database_timeout': '1s', **settings})
+            'max_addresses_per_client': 0, 'database_timeout': self.database_timeout, **settings})
         return self.conf
 
     def init_book(self, *scopes, **settings):
@@ -548,10 +549,11 @@ class Together(Shared):
         lease, _ = self.request(right, wire.lease_time(600))
         # By its own clock the lease would be over.
         self.assert_nak(self.ask(wrong, wire.request(ORG['first'])), wire.NOT_COMPLETED)
+        before = int(time.time())
         answer = self.assert_ack(self.ask(wrong, wire.renew(lease, wire.lease_time(600))))
         self.assertLessEqual(answer.number(wire.LEASE_TIME), 600)
         (ends,), = self.sql('SELECT ends_sec FROM madcap.lease')
-        self.assertAlmostEqual(int(ends), time.time() + 600, delta=5)
+        self.assertIn(int(ends) - 600, range(before - 5, int(time.time()) + 6))
         self.assert_ack(self.ask(right, wire.renew(lease, wire.current_time())))
 
     def test_leases_are_there_after_a_restart_and_end_in_time(self):
@@ -615,20 +617,20 @@ class Together(Shared):
         one, two = self.serve(SMALL), self.serve(SMALL)
         file = self.directory / 'lease'
         at = [f'--server=127.0.0.1:{server.port}' for server in (one, two)]
-        quick = ('--timeout', '2s')
+        quick, patient = ('--timeout', '2s'), ('--timeout', '10s')
         self.madcap('request', '--scope', ORG['first'], *at, '--save', file)
         self.assertIn('"mobile": true', file.read_text())
         one.stop()
         self.assertIn('no answer', self.madcap('renew', file, *quick, status=1))
-        self.madcap('renew', file, *quick, *at)
+        self.madcap('renew', file, *patient, *at)
         self.assertIn(f':{two.port}"', file.read_text())
         file2 = self.directory / 'lease2'
-        self.madcap('request', '--scope', ORG['first'], *at, *quick, '--save', file2)
+        self.madcap('request', '--scope', ORG['first'], *at, *patient, '--save', file2)
         self.assertEqual(len(self.admin_of(two, 'leases')), 2)
         self.conf = self.directory / 's1.conf'
         three = self.launch().wait_ready()
         two.stop()
-        self.madcap('release', file, *quick, f'--server=127.0.0.1:{three.port}')
+        self.madcap('release', file, *patient, f'--server=127.0.0.1:{three.port}')
         three.state_dir = one.state_dir
         self.assertEqual(len(self.admin_of(three, 'leases')), 1)
 
@@ -644,7 +646,7 @@ class Together(Shared):
         file.write_text(text)
         self.sql('BEGIN; DELETE FROM madcap.lease; UPDATE madcap.book SET version = version + 1,'
                  ' token = token + 1; COMMIT')
-        self.madcap('release', file, at, '--timeout', '1s')
+        self.madcap('release', file, at, '--timeout', '8s')
 
     def test_the_same_tests_as_for_the_file(self):
         program = paths.BUILD / 'tests' / 'test_madcap_book'
@@ -735,6 +737,8 @@ class Large(Shared):
 class Outages(Shared):
     """The database goes, and comes back."""
 
+    database_timeout = '1s'
+
     def setUp(self):
         if self.cluster.process is None:
             self.cluster.start()
@@ -742,8 +746,8 @@ class Outages(Shared):
         super().setUp()
         self.init_book(SMALL)
 
-    def assert_served_soon(self, server, message, seconds=10):
-        self.assert_ack(self.ask(server, message, timeout=seconds, again=0.3))
+    def assert_served_soon(self, server, message):
+        self.assert_ack(self.ask(server, message, again=0.3))
 
     def test_gone_and_back(self):
         server = self.serve(SMALL)
@@ -811,11 +815,11 @@ class Outages(Shared):
         client = self.client(server)
         client.send(wire.renew(lease))
         began = time.monotonic()
-        self.assert_ack(self.ask(server, wire.getinfo(), again=5))
+        self.assert_ack(self.ask(server, wire.getinfo(), again=PATIENCE_SEC))
         self.assertEqual(self.admin_of(server, 'metrics')['values']['book_up'], 0)
         server.send_signal(signal.SIGHUP)
         server.wait_log('reloaded')
-        self.assertLess(time.monotonic() - began, 4)
+        self.assertLess(time.monotonic() - began, 20)  # it would hang until it is resumed
         self.cluster.resume()
         self.assert_served_soon(server, wire.renew(lease))
         self.cluster.pause()
@@ -838,7 +842,7 @@ class Outages(Shared):
         again = wire.request(ORG['first'], identifier=message.get(wire.LEASE_ID))
         self.assertIsNone(self.ask(far, again, timeout=1))
         gate.open()
-        self.assert_nak(self.ask(far, wire.renew(message.get(wire.LEASE_ID)), timeout=10),
+        self.assert_nak(self.ask(far, wire.renew(message.get(wire.LEASE_ID))),
                         wire.UNKNOWN_LEASE)
         self.assert_ack(self.ask(far, wire.renew(other)))
 
@@ -846,7 +850,7 @@ class Outages(Shared):
         one, two = self.serve(SMALL), self.serve(SMALL)
         # Somebody who holds the book's row, as a server that was stopped in a batch would.
         with self.cluster.session(self.database) as holder:
-            holder.write("SET idle_in_transaction_session_timeout = '1s'; BEGIN; "
+            holder.write("SET idle_in_transaction_session_timeout = '6s'; BEGIN; "
                          "SELECT FROM madcap.book FOR UPDATE;\n")
             wait_for(lambda: self.sql("SELECT 1 FROM pg_stat_activity WHERE state = 'idle in "
                                       "transaction' AND query LIKE '%FOR UPDATE%'"), 'the lock')
@@ -856,6 +860,8 @@ class Outages(Shared):
 
 class Failover(Shared):
     """A primary and its synchronous standby."""
+
+    database_timeout = '1s'
 
     @classmethod
     def setUpClass(cls):
@@ -880,7 +886,7 @@ class Failover(Shared):
         self.cluster.crash()
         self.standby.promote()
         for lease, addresses in leases:
-            answer = self.ask(one, wire.renew(lease), timeout=10, again=0.3)
+            answer = self.ask(one, wire.renew(lease), again=0.3)
             self.assertEqual(self.assert_ack(answer).addresses, addresses)
         more = [self.request(server)[1][0] for server in (one, two)]
         self.assertEqual(len({*more, *(a for _, (a,) in leases)}), 6)
@@ -896,7 +902,7 @@ class Failover(Shared):
         self.assertIsNone(self.ask(server, wire.request(ORG['first']), timeout=1))
         self.assert_ack(self.ask(server, wire.getinfo()))
         self.standby.resume()
-        self.assert_ack(self.ask(server, again, timeout=10, again=0.3))
+        self.assert_ack(self.ask(server, again, again=0.3))
 
     def test_a_commit_that_is_waved_through_is_not_answered(self):
         server = self.serve(SMALL, database_timeout='20s')
@@ -920,6 +926,6 @@ class Failover(Shared):
         self.cluster.crash()
         self.standby.start()
         self.standby.promote()
-        self.assert_nak(self.ask(server, wire.renew(lost), timeout=15, again=0.3),
+        self.assert_nak(self.ask(server, wire.renew(lost), again=0.3),
                         wire.UNKNOWN_LEASE)
         self.assert_ack(self.ask(server, wire.renew(kept)))

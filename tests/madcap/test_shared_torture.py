@@ -130,6 +130,9 @@ class Torture(madcapd.Case):
             self.addCleanup(server.close)
         return Client(servers, f'{SEED}-{i}', self.problems)
 
+    def acknowledged(self, kind):
+        return sum(client.answers[kind, 'ACK'] for client in self.clients)
+
     def all_served_since(self, since):
         return all(client.served >= since for client in self.clients)
 
@@ -147,6 +150,8 @@ class Torture(madcapd.Case):
             client.start()
         try:
             faults, longest = self.world.run(self.all_served_since)
+            madcapd.wait_for(lambda: min(self.acknowledged('REQUEST'), self.acknowledged('RENEW'))
+                             > CLIENTS * LEASES, 'answers that say something')
         finally:
             for client in self.clients:
                 client.over.set()

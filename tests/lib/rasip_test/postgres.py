@@ -22,6 +22,7 @@ from rasip_test.madcapd import PATIENCE_SEC, wait_for
 
 ROLE = 'keeper'  # the superuser of every cluster
 PORT = 5432      # only in the names of sockets
+SLOW_SEC = 180   # for what takes seconds where nobody is in the way
 
 
 def binaries():
@@ -97,7 +98,7 @@ class Cluster:
     def run(self, program, *arguments):
         done = subprocess.run([str(self.bin / program), *map(str, arguments)], check=False,
                               capture_output=True, text=True, cwd='/', stdin=subprocess.DEVNULL,
-                              timeout=60, **self._as_owner())
+                              timeout=SLOW_SEC, **self._as_owner())
         if done.returncode != 0:
             raise AssertionError(f'{program}: {done.stdout}{done.stderr}')
         return done.stdout
@@ -139,7 +140,7 @@ class Cluster:
                 raise AssertionError('postgres ended:\n' + self.log())
             return self.ready()
 
-        wait_for(answers, 'PostgreSQL')
+        wait_for(answers, 'PostgreSQL', SLOW_SEC)
         return self
 
     def log(self):
@@ -189,20 +190,20 @@ class Cluster:
         """From now on nothing is committed before a standby has it, which has all from before."""
         self._set_synchronous('*')
         wait_for(lambda: self.sql(
-            "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"), 'the standby')
+            "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'"), 'the standby', SLOW_SEC)
 
     def wait_for_replay(self):
         """Returns when the standby knows what this one knows now. It need not be synchronous."""
         (position,), = self.sql('SELECT pg_current_wal_lsn()')
         wait_for(lambda: self.sql('SELECT 1 FROM pg_stat_replication '
-                                  f"WHERE replay_lsn >= '{position}'"), 'replay')
+                                  f"WHERE replay_lsn >= '{position}'"), 'replay', SLOW_SEC)
 
     def need_no_standby(self):
         self._set_synchronous('')
 
     def promote(self):
         """Makes a primary of a standby. It has no standby of its own, and waits for none."""
-        self.run('pg_ctl', 'promote', '-D', self.data, '-w', '-t', '30')
+        self.run('pg_ctl', 'promote', '-D', self.data, '-w', '-t', '120')
         self.need_no_standby()
 
     def dispose(self):
