@@ -598,7 +598,7 @@ class BuiltinPool(Case):
         h.signal('a', 'STOP')
         began = time.monotonic()
         self.assert_up(h.connect('b', user='bob'))
-        self.assertLess(time.monotonic() - began, 10)
+        self.assertLess(time.monotonic() - began, 40)  # it would wait for ever
         h.kill('a')
 
 

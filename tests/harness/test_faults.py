@@ -15,6 +15,7 @@ import unittest
 from rasip_test import faults, harness, paths, stepping
 from rasip_test.case import Case
 from rasip_test.config import pool
+from rasip_test.madcapd import wait_for
 
 ADDRESS = '10.64.0.1'
 SCRIPT = 'connect a user=alice asks=10.1.2.3\nrenegotiate a\ndisconnect a\n'
@@ -123,9 +124,9 @@ class Disks(Faulty):
     def assert_served_and_told(self):
         h = self.start()
         self.assert_up(h.connect('a', user='alice'), ADDRESS)
-        h.wait(1.5)  # what is remembered is written after a second
+        # What is remembered is written after a second.
+        wait_for(lambda: h.wait(0.2) and str(self.state_dir) in h.log('a'), 'the reason')
         self.assertEqual(h.disconnect('a')['result'], 'down')
-        self.assertIn(str(self.state_dir), h.log('a'))
         return h
 
     def test_full(self):
@@ -139,7 +140,7 @@ class Disks(Faulty):
         h = self.assert_served_and_told()
         filling.unlink()
         self.assert_up(h.connect('b', user='bob'), ADDRESS)
-        h.wait(1.5)
+        self.wait_remembered(h, 'bob')
         self.assertEqual(h.disconnect('b')['result'], 'down')
         self.assertNotIn(str(self.state_dir), h.log('b'))
 

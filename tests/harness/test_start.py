@@ -10,6 +10,7 @@ import unittest
 from rasip_test import harness, paths
 from rasip_test.case import Case
 from rasip_test.config import pool
+from rasip_test.madcapd import wait_for
 
 GOOD = 'name = "p"; ranges = ( "10.64.0.0/24" );'
 
@@ -271,8 +272,8 @@ class Directories(Case):
                 self.write_config(pool('p', '10.64.0.1'))
                 h = self.start(wrap=('sh', '-c', f'umask {umask}; exec "$@"', 'sh'))
                 self.assert_up(h.connect('a', user='alice'))
-                h.wait(1.5)
-                self.assertTrue((self.state_dir / 'memory.mdb').exists())
+                wait_for(lambda: h.wait(0.2) and (self.state_dir / 'memory.mdb').exists(),
+                         'the memory')
                 self.assertEqual(h.disconnect('a')['result'], 'down')
                 h.close()
                 for top in (self.runtime_dir, self.state_dir):
@@ -315,9 +316,8 @@ class Directories(Case):
         self.state_dir.write_text('')
         h = self.start(pool('p', '10.64.0.1'))
         self.assert_up(h.connect('a', user='alice'), '10.64.0.1')
-        h.wait(1.5)
+        wait_for(lambda: h.wait(0.2) and str(self.state_dir) in h.log('a'), 'the reason')
         self.assert_up(h.renegotiate('a'), '10.64.0.1')
-        self.assertIn(str(self.state_dir), h.log('a'))
 
 
 class SmallDisk(Case):
@@ -439,7 +439,7 @@ class DamagedStore(Case):
     def test_damaged_memory_is_no_reason_to_refuse(self):
         h = self.start()
         h.connect('a', user='alice')
-        h.wait(1.5)
+        self.wait_remembered(h, 'alice')
         h.close()
         memories = list(self.state_dir.glob('*.mdb'))
         self.assertTrue(memories)

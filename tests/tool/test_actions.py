@@ -6,7 +6,8 @@ import signal
 import subprocess
 import unittest
 
-from toolbox import BUILD, Case, OTHER_PIDS, RASIP, Sessions, can_unshare, wait_for
+from toolbox import (BUILD, Case, OTHER_PIDS, PATIENCE_SEC, RASIP, Sessions, can_unshare,
+                     wait_for)
 
 
 class Explain(Case):
@@ -158,7 +159,8 @@ class Release(Case):
                          'it: perhaps it runs in another container; hang it up there\n')
         outside = self.sessions.connect('b', 'bill')
         done = subprocess.run([*OTHER_PIDS, RASIP, '-c', self.config, 'release', outside],
-                              stderr=subprocess.PIPE, text=True, timeout=20, check=False)
+                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE_SEC,
+                              check=False)
         self.assertEqual(done.returncode, 1)
         self.assertIn('is not it', done.stderr)
         self.assertEqual(set(self.leases()), {address, outside})

@@ -23,7 +23,7 @@ BUILD = pathlib.Path(os.environ.get('RASIP_BUILD', TOP / 'build')).resolve()
 RASIP = BUILD / 'rasip'
 VERBS = ('check', 'pools', 'leases', 'explain', 'release', 'reclaim', 'history', 'metrics',
          'watch', 'help')
-PATIENCE_SEC = 20
+PATIENCE_SEC = 60
 OTHER_PIDS = ('unshare', '--pid', '--fork', '--mount-proc', '--kill-child')
 
 POOLS = '''

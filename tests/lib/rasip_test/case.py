@@ -8,6 +8,7 @@ import tempfile
 import unittest
 
 from rasip_test import config, harness, paths
+from rasip_test.madcapd import wait_for
 
 
 class Call:
@@ -50,6 +51,12 @@ class Case(unittest.TestCase):
 
     def run_script(self, script='', **settings):
         return harness.run(self.conf, script, **settings)
+
+    def wait_remembered(self, h, user):
+        """What is remembered of a session is written when it is a second old."""
+        memory = self.state_dir / 'memory.mdb'
+        wait_for(lambda: h.wait(0.2) and memory.exists() and user.encode() in memory.read_bytes(),
+                 f'a memory of {user}')
 
     # -- scripted modules
 
