@@ -679,13 +679,22 @@ static void give_up(unsigned int number, unsigned int b)
 	client->kind = 0;
 }
 
+/* What was to begin later, and was asked to be renewed, may begin at once and end before: then its client
+ * can be sure of nothing. */
+static bool believe_in_one_time(const struct client *a, const struct client *b)
+{
+	int64_t from = a->from > b->from ? a->from : b->from;
+	int64_t until = a->until < b->until ? a->until : b->until;
+
+	return from < until;
+}
+
 static void check_belief(const struct client *client)
 {
 	for (size_t i = 0; i < CLIENTS; i++) {
 		const struct client *other = &model.clients[i];
 
-		if (other == client || !other->holds || other->until <= client->from ||
-		    client->until <= other->from)
+		if (other == client || !other->holds || !believe_in_one_time(client, other))
 			continue;
 		for (unsigned int j = 0; j < client->addresses.n; j++)
 			HISTORY_EXPECT(!has_address(&other->addresses, client->addresses.at[j]),
