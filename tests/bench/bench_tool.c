@@ -455,7 +455,7 @@ static void name_of(const struct subject *subject, char *name, size_t size)
 
 static void report(unsigned int rounds, bool json)
 {
-	double control[N_CONTROLS];
+	double control[N_CONTROLS] = { 0 };
 
 	if (!json)
 		printf("rasip(8) with %d leases, ms from start to end of a new process\n"
