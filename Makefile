@@ -337,9 +337,8 @@ $(FUZZ_RUNS): fuzz-run-%: $(BUILD)/fuzz/fuzz_%
 	@name=$*; found=$(BUILD)/fuzz/corpus/$$name; mkdir -p $$found; \
 		given=tests/fuzz/corpus/$$name; [ -d $$given ] || given=; \
 		words=$$(ls tests/fuzz/$$name.dict tests/fuzz/$${name%%_*}.dict 2>/dev/null | head -n 1); \
-		seconds=$(if $(filter $*,$(FUZZ_LONG)),60,$(FUZZ_SECONDS)); \
-		printf '  %-7s %s, %d s\n' FUZZ $$name $$seconds; \
-		$< -max_total_time=$$seconds -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
+		printf '  %-7s %s, %d s\n' FUZZ $$name $(FUZZ_SECONDS); \
+		$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=2048 -verbosity=0 \
 			$${words:+-dict=$$words} -artifact_prefix=$(BUILD)/fuzz/ $$found $$given
 
 .PHONY: torture

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "label.h"
 #include "madcapd.h"
 #include "message.h"
 
@@ -30,27 +31,14 @@ static void plain(struct writer *writer, const char *name, uint64_t value)
 	json_object_set_new(writer->values, name, json_integer((json_int_t)value));
 }
 
-/* In a label's value these have to be escaped. */
-static void print_label(FILE *text, const char *value)
-{
-	for (; *value != '\0'; value++) {
-		if (*value == '\\' || *value == '"')
-			fprintf(text, "\\%c", *value);
-		else if (*value == '\n')
-			fputs("\\n", text);
-		else
-			fputc(*value, text);
-	}
-}
-
 static void labelled(struct writer *writer, const char *name, const char *key, const char *label,
 		     uint64_t value)
 {
 	json_t *group = json_object_get(writer->values, name);
 
-	fprintf(writer->text, "madcapd_%s{%s=\"", name, key);
-	print_label(writer->text, label);
-	fprintf(writer->text, "\"} %" PRIu64 "\n", value);
+	fprintf(writer->text, "madcapd_%s{", name);
+	label_print(writer->text, key, label);
+	fprintf(writer->text, "} %" PRIu64 "\n", value);
 	if (group == NULL) {
 		json_object_set_new(writer->values, name, json_object());
 		group = json_object_get(writer->values, name);

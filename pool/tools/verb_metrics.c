@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "label.h"
+
 struct metric {
 	const char *name;
 	const char *type;
@@ -51,22 +53,11 @@ static const struct metric metrics[] = {
 	  reclaims_of },
 };
 
-/* In a label's value a backslash, a quote and a newline have to be escaped; text_utf8 has already
- * seen to what is not UTF-8. */
 static void print_label(const char *name, const char *value)
 {
 	char text[TEXT_SIZE];
 
-	printf("%s=\"", name);
-	for (const char *p = text_utf8(value, false, text, sizeof(text)); *p != '\0'; p++) {
-		if (*p == '\\' || *p == '"')
-			printf("\\%c", *p);
-		else if (*p == '\n')
-			printf("\\n");
-		else
-			putchar(*p);
-	}
-	putchar('"');
+	label_print(stdout, name, text_utf8(value, false, text, sizeof(text)));
 }
 
 static void print_head(const char *name, const char *type, const char *help)

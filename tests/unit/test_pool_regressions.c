@@ -601,6 +601,7 @@ START_TEST(what_was_forgotten_while_in_no_pool_is_found_again)
 	fixture_load(both);
 	ASSERT_GETS(&two, "z", "10.0.0.2");
 }
+END_TEST
 
 /* ---- what changes while it is taken to the disk ----------------------------------------------- */
 
@@ -718,7 +719,6 @@ START_TEST(the_observer_runs_with_the_callers_signals)
 	sigprocmask(SIG_SETMASK, NULL, &mask);
 	ck_assert_int_eq(sigismember(&mask, SIGTERM), 0);
 }
-END_TEST
 END_TEST
 
 static TCase *make_tcase(void)
