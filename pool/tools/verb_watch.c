@@ -29,11 +29,16 @@ static void look_done(struct look *look)
 	*look = (struct look){ 0 };
 }
 
+/* Where all could be read, there is nothing to be said: no store yet is no mistake. */
 static int look_at_all(struct look *look, struct error *why)
 {
 	int code = stats_read(&look->view, &look->stats, why);
 
-	return code < 0 ? code : past_read_newest(&look->news, look->view.pool, NEWS_MAX, why);
+	if (code == 0)
+		code = past_read_newest(&look->news, look->view.pool, NEWS_MAX, why);
+	if (code == 0)
+		why->text[0] = '\0';
+	return code;
 }
 
 static const struct cell *news_cells(const struct past_list *news, size_t i, bool measure,
@@ -102,7 +107,6 @@ static void read_frame(struct frame *frame, const char *config_path)
 	}
 	look_done(&frame->look);
 	frame->look = now;
-	frame->why.text[0] = '\0';
 }
 
 static void show_frame(const struct frame *frame, const struct invocation *invocation)

@@ -89,6 +89,7 @@ class Watch(Case):
         self.show(terminal, screen, lambda text: 'none yet' in text, 'the first screen')
         self.assertTrue(screen.alternate and not screen.cursor)
         self.assertRegex(screen.lines[0], rf'^rasip  \S+Z  q: quit  {self.config}$')
+        self.assertEqual(screen.lines[1].strip(), '')  # all is well
         self.assertRegex(screen.lines[3], r'^residential  open +0/255 ')
         address = self.sessions.connect('a', 'bob')
         self.show(terminal, screen, lambda text: f'grant     {address}' in text, 'the grant')
