@@ -16,7 +16,6 @@
 
 /* What one call brings up to date; what is left waits for the next one. */
 #define FLUSH_MAX 1024
-#define MEMORY_MAP_BYTES (SIZE_MAX > UINT32_MAX ? UINT64_C(16) << 30 : UINT64_C(256) << 20)
 
 int memory_open(const struct pool *pool, bool create, struct store **ret, struct error *error)
 {
@@ -25,7 +24,6 @@ int memory_open(const struct pool *pool, bool create, struct store **ret, struct
 		.path = path,
 		.kind = MEMORY_KIND,
 		.version = MEMORY_VERSION,
-		.map_bytes = MEMORY_MAP_BYTES,
 		.synced = true,
 		.create = create,
 	};

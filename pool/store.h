@@ -35,11 +35,19 @@ struct store_bytes {
 	size_t size;
 };
 
+/*
+ * How far a file may grow where its user does not say. Only addresses are taken for it; but an
+ * emulator takes time for each of their pages, and is given less when this is compiled for it.
+ */
+#ifndef STORE_MAP_BYTES
+#define STORE_MAP_BYTES (SIZE_MAX > UINT32_MAX ? UINT64_C(16) << 30 : UINT64_C(256) << 20)
+#endif
+
 struct store_options {
 	const char *path;
 	const char *kind;   /* what the file says it is; another kind is refused */
 	uint32_t version;   /* of the records; another version is refused */
-	uint64_t map_bytes; /* how far the file may grow */
+	uint64_t map_bytes; /* how far the file may grow; 0: STORE_MAP_BYTES */
 	bool synced;        /* commits reach the disk before they return */
 	bool create;        /* make the file where it is missing; else POOL_E_NOT_FOUND */
 	bool read_only;     /* nothing is written to the file */

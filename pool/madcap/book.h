@@ -125,7 +125,7 @@ struct book_options {
 	const char *server;     /* shared: what this server is called there */
 	int timeout_ms;         /* shared: for one answer of the database */
 	const char *state_dir;  /* exists; the file is madcap-book.mdb in it */
-	uint64_t map_bytes;     /* how far the file may grow; 0: 16 GiB */
+	uint64_t map_bytes;     /* how far the file may grow; 0: STORE_MAP_BYTES */
 	uint32_t extra_sec;     /* between two leases of an address */
 	uint64_t seed;          /* random: where allocation begins, and how hashing goes */
 	bool unsynced;          /* for tests only: commits do not wait for the disk */

@@ -15,7 +15,6 @@
 #define BOOK_KIND "madcap lease book"
 #define BOOK_VERSION 2
 #define BOOK_FILE "madcap-book.mdb"
-#define MAP_BYTES (UINT64_C(16) << 30)
 
 static const char TOTAL_KEY[] = "B";
 
@@ -415,7 +414,7 @@ int file_book_open(const struct book_options *options, struct book **ret, struct
 	book->memory.write = write_record;
 	book->memory.erase = erase_record;
 	book->directory = -1;
-	book->map_bytes = options->map_bytes > 0 ? options->map_bytes : MAP_BYTES;
+	book->map_bytes = options->map_bytes;
 	book->unsynced = options->unsynced;
 	book->trusted = options->trusted;
 	code = memory_book_init(&book->memory, options);

@@ -6,7 +6,7 @@ all, and the sum of what was done. Seeds are drawn, and told; what fails tells h
 
 First all that comes to an end by itself, in full: sessions, tools and madcapd killed at each system
 call, and each of their calls failing in each way. What is left of the time goes to random
-histories and to many processes on one store, in turns.
+histories, one third, and to many processes on one store, in turns.
 """
 
 import os
@@ -18,7 +18,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get('RASIP_BUILD', TOP / 'build')).resolve()
-TURN_SEC = 60
+TURN_SEC = 180
 COUNTED = {  # in what the tests print
     'faults': re.compile(r'(\d+) faults'),
     'kills': re.compile(r"(\d+) kills|'(?:killed|faulted)': (\d+)"),
@@ -74,10 +74,10 @@ class Torture:
 
     def turns(self):
         while self.left() > 1 and not self.failed:
-            turn = min(TURN_SEC, self.left() / 3)
-            self.unit('test_pool_model', RASIP_SECONDS=int(turn) + 1)
-            self.unit('test_madcap_model', RASIP_SECONDS=int(turn) + 1)
-            self.python('harness/test_torture.py', RASIP_TORTURE_SECONDS=turn)
+            turn = min(TURN_SEC, self.left())
+            self.unit('test_pool_model', RASIP_SECONDS=int(turn / 6) + 1)
+            self.unit('test_madcap_model', RASIP_SECONDS=int(turn / 6) + 1)
+            self.python('harness/test_torture.py', RASIP_TORTURE_SECONDS=turn * 2 / 3)
 
 
 def main():

@@ -175,6 +175,32 @@ START_TEST(a_file_may_end_before_pages_that_are_free)
 }
 END_TEST
 
+/* More than the 1 MB that LMDB has for those who do not say, or say a number that it cannot hold. */
+START_TEST(a_file_grows_where_nobody_says_how_far)
+{
+	static const char value[64 << 10];
+	char path[300];
+	const struct store_options options = {
+		.path = path, .kind = "test", .version = 1, .create = true
+	};
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+
+	snprintf(path, sizeof(path), "%s/store.mdb", fixture.dir);
+	ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
+	ck_assert_int_eq(store_begin(store, true, &txn, NULL, &fixture.why), 0);
+	for (uint32_t i = 0; i < 100; i++) {
+		struct key key = key_lease(i);
+
+		ck_assert_msg(store_put(txn, key_bytes(&key),
+					(struct store_bytes){ value, sizeof(value) }) == 0,
+			      "entry %u", i);
+	}
+	ck_assert_int_eq(store_commit(&txn, &fixture.why), 0);
+	store_close(&store);
+}
+END_TEST
+
 START_TEST(a_file_that_is_cut_short_while_it_is_open)
 {
 	char path[300];
@@ -602,6 +628,7 @@ int main(void)
 	tcase_add_test(tcase, cut_short);
 	tcase_add_test(tcase, cut_inside_the_head);
 	tcase_add_test(tcase, a_file_may_end_before_pages_that_are_free);
+	tcase_add_test(tcase, a_file_grows_where_nobody_says_how_far);
 	tcase_add_test(tcase, a_file_that_is_cut_short_while_it_is_open);
 	tcase_add_test(tcase, a_file_that_is_gone_is_not_made_again);
 	tcase_add_test(tcase, another_version);
