@@ -408,8 +408,7 @@ static int open_env(struct store *store, const struct store_options *options, st
 	if (code < 0)
 		return code;
 	store->flags = env_flags(options);
-	store->map_bytes =
-		(size_t)(options->map_bytes > 0 ? options->map_bytes : STORE_MAP_BYTES);
+	store->map_bytes = (size_t)(options->map_bytes > 0 ? options->map_bytes : STORE_MAP_BYTES);
 	rc = open_lmdb(store);
 	if (rc != 0)
 		return fail(store, rc, "open it", error);

@@ -89,9 +89,10 @@ int book_sweep(struct book *book, uint32_t now_sec, size_t max, size_t *ret_n)
 	return book->engine->sweep(book, now_sec, max, ret_n);
 }
 
-uint64_t book_client_addresses(const struct book *book, const struct madcap_address *client)
+void book_client(const struct book *book, const struct madcap_address *client,
+		 struct book_client *ret)
 {
-	return book->engine->client_addresses(book, client);
+	book->engine->client(book, client, ret);
 }
 
 int book_next(const struct book *book, uint64_t *at, struct book_lease *ret)

@@ -269,8 +269,14 @@ int book_release(struct book *book, struct madcap_bytes id) __attribute__((warn_
 int book_sweep(struct book *book, uint32_t now_sec, size_t max, size_t *ret_n)
 	__attribute__((warn_unused_result));
 
-/* Addresses that the client has in leases of any state. */
-uint64_t book_client_addresses(const struct book *book, const struct madcap_address *client);
+/* What a client has. */
+struct book_client {
+	uint64_t addresses; /* in leases of any state */
+	uint64_t waiting;   /* leases that are pending, approved or denied */
+};
+
+void book_client(const struct book *book, const struct madcap_address *client,
+		 struct book_client *ret);
 
 /*
  * Walks through all leases in no particular order. *at starts at 0; POOL_E_NOT_FOUND at the end.

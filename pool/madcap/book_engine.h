@@ -28,7 +28,8 @@ struct book_engine {
 		     enum book_lack *ret_lack);
 	int (*release)(struct book *book, struct madcap_bytes id);
 	int (*sweep)(struct book *book, uint32_t now_sec, size_t max, size_t *ret_n);
-	uint64_t (*client_addresses)(const struct book *book, const struct madcap_address *client);
+	void (*client)(const struct book *book, const struct madcap_address *client,
+		       struct book_client *ret);
 	int (*next)(const struct book *book, uint64_t *at, struct book_lease *ret);
 	bool (*stats)(const struct book *book, const struct madcap_address *scope,
 		      struct book_stats *ret);

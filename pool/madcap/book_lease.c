@@ -226,6 +226,7 @@ static void add_client(struct lease_index *index, struct lease *lease,
 		index->n_clients++;
 	}
 	client->n_leases++;
+	client->n_waiting += lease_addresses(lease) == 0;
 	client->n_addresses += lease_addresses(lease);
 	lease->client = client;
 }
@@ -235,6 +236,7 @@ static void remove_client(struct lease_index *index, struct lease *lease)
 	struct client *client = lease->client;
 	struct client **at = client_bucket(index, &client->address);
 
+	client->n_waiting -= lease_addresses(lease) == 0;
 	client->n_addresses -= lease_addresses(lease);
 	if (--client->n_leases > 0)
 		return;

@@ -20,6 +20,7 @@ struct client {
 	struct client *next; /* in its bucket */
 	struct madcap_address address;
 	uint32_t n_leases;
+	uint32_t n_waiting; /* of them, without addresses */
 	uint64_t n_addresses;
 };
 

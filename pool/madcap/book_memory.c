@@ -286,11 +286,15 @@ int memory_book_next(const struct book *base, uint64_t *at, struct book_lease *r
 	return 0;
 }
 
-uint64_t memory_book_client_addresses(const struct book *base, const struct madcap_address *client)
+void memory_book_client(const struct book *base, const struct madcap_address *client,
+			struct book_client *ret)
 {
 	const struct client *found = lease_index_client(&const_memory_book_of(base)->index, client);
 
-	return found == NULL ? 0 : found->n_addresses;
+	*ret = (struct book_client){ .addresses = 0 };
+	if (found != NULL)
+		*ret = (struct book_client){ .addresses = found->n_addresses,
+					     .waiting = found->n_waiting };
 }
 
 static void add_stats(const struct space *space, struct book_stats *stats)

@@ -89,7 +89,8 @@ int memory_book_find(const struct book *base, struct madcap_bytes id, struct boo
 int memory_book_find_address(const struct book *base, const struct madcap_address *address,
 			     uint32_t at_sec, struct book_lease *ret);
 int memory_book_next(const struct book *base, uint64_t *at, struct book_lease *ret);
-uint64_t memory_book_client_addresses(const struct book *base, const struct madcap_address *client);
+void memory_book_client(const struct book *base, const struct madcap_address *client,
+			struct book_client *ret);
 bool memory_book_stats(const struct book *base, const struct madcap_address *scope,
 		       struct book_stats *ret);
 struct book_range memory_book_range(const struct book_lease *shown, size_t index);

@@ -84,10 +84,10 @@ struct madcap_server_config {
 	uint32_t getinfo_rate;              /* long answers a second to an address; 0: no limit */
 	uint32_t cache_entries;             /* 0: 65536 */
 	uint32_t max_offers;                /* 0: 4096 */
-	uint32_t max_pending;               /* 0: 1024 */
+	uint32_t max_pending;               /* 0: 1024; a client: the 16th part */
 
 	uint64_t seed;       /* random, secret */
-	bool nak_on_failure; /* madcap_server_fail() makes NAKs; else silence */
+	bool nak_on_failure; /* a book that fails makes NAKs; else silence */
 	bool only_unicast;   /* with IPsec: multicasts but GETINFO are dropped (4) */
 };
 

@@ -7,6 +7,7 @@
 #define RETRY_AFTER_SEC 60
 #define PENDING_LIFE_SEC (7 * 24 * 3600)
 #define MAX_PENDING 1024
+#define PENDING_SHARE 16 /* of them one client may have the 16th part */
 
 static bool is_ours(const struct exchange *exchange)
 {
@@ -30,12 +31,20 @@ static void not_completed(struct exchange *exchange, uint16_t option, const char
 		answer_nak(exchange, MADCAP_ERR_NOT_COMPLETED, option, note);
 }
 
+static void book_failed(struct exchange *exchange)
+{
+	if (exchange->server->config->nak_on_failure)
+		not_completed(exchange, MADCAP_OPT_NONE, "the lease book failed");
+	else
+		answer_ignore(exchange, "the lease book failed");
+}
+
 static void failed(struct exchange *exchange, int code, enum book_lack lack)
 {
 	if (code == POOL_E_REFUSED)
 		not_completed(exchange, server_blame(exchange, lack), "no addresses for it");
 	else
-		not_completed(exchange, MADCAP_OPT_NONE, "the lease book failed");
+		book_failed(exchange);
 	exchange->answer->no_memory = code == POOL_E_NO_MEMORY;
 }
 
@@ -151,13 +160,17 @@ static void begin_pending(struct exchange *exchange, const struct book_wish *wis
 	int64_t life = config->pending_life_sec > 0 ? config->pending_life_sec : PENDING_LIFE_SEC;
 	uint32_t most = config->max_pending > 0 ? config->max_pending : MAX_PENDING;
 	int64_t end = wish->now_sec + life;
+	uint32_t most_own = most > PENDING_SHARE ? most / PENDING_SHARE : 1;
 	struct book_stats stats = { .size = 0 };
+	struct book_client own;
 	struct book_lease lease;
 	int code;
 
 	book_stats(server->book, NULL, &stats);
-	if (stats.leases[BOOK_PENDING] + stats.leases[BOOK_APPROVED] + stats.leases[BOOK_DENIED] >=
-	    most) {
+	book_client(server->book, &wish->client, &own);
+	if (own.waiting >= most_own ||
+	    stats.leases[BOOK_PENDING] + stats.leases[BOOK_APPROVED] + stats.leases[BOOK_DENIED] >=
+		    most) {
 		not_completed(exchange, MADCAP_OPT_COUNT, "too many requests wait already");
 		return;
 	}
@@ -351,7 +364,7 @@ void server_release(struct exchange *exchange)
 		return;
 	}
 	if (book_release(server->book, exchange->in.lease_id) < 0) {
-		not_completed(exchange, MADCAP_OPT_NONE, "the lease book failed");
+		book_failed(exchange);
 		return;
 	}
 	server->counters.released++;

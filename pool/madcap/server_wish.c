@@ -91,17 +91,17 @@ static uint32_t client_room(const struct exchange *exchange, struct book_wish *w
 {
 	const struct madcap_server *server = exchange->server;
 	uint32_t limit = server->config->max_addresses_per_client;
+	struct book_client has;
 	struct book_lease own;
-	uint64_t used;
 
 	if (limit == 0)
 		return UINT32_MAX;
-	used = book_client_addresses(server->book, &wish->client);
+	book_client(server->book, &wish->client, &has);
 	/* What is replaced does not count. */
 	if (book_find(server->book, wish->id, &own) == 0 &&
 	    madcap_address_equal(&own.client, &wish->client))
-		used -= own.n_addresses;
-	return used < limit ? limit - (uint32_t)used : 0;
+		has.addresses -= own.n_addresses;
+	return has.addresses < limit ? limit - (uint32_t)has.addresses : 0;
 }
 
 static int set_count(const struct exchange *exchange, struct book_wish *wish)

@@ -109,6 +109,7 @@ START_TEST(leases_outlive_the_book)
 	struct book_wish two = wish(1, 3, T0 + 50, 1000);
 	struct book_lease before, after;
 	struct book_range range, again;
+	struct book_client has;
 
 	two.flags = BOOK_SHARED_ID;
 	two.client = addr("2001:db8::7");
@@ -127,7 +128,9 @@ START_TEST(leases_outlive_the_book)
 	ck_assert_uint_eq(book_lease_range(&after, 0).count, 3);
 	again = book_lease_range(&after, 0);
 	ck_assert(madcap_address_equal(&again.first, &range.first));
-	ck_assert_uint_eq(book_client_addresses(world.book, &two.client), 3);
+	book_client(world.book, &two.client, &has);
+	ck_assert_uint_eq(has.addresses, 3);
+	ck_assert_uint_eq(has.waiting, 0);
 	ck_assert_int_eq(book_find_address(world.book, &range.first, T0 + 60, &after), 0);
 	ck_assert_int_eq(book_find_address(world.book, &range.first, T0 + 40, &after),
 			 POOL_E_NOT_FOUND);

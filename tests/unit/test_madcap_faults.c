@@ -190,6 +190,20 @@ static void run_batch_alone(void)
 	run_batch();
 }
 
+/* Where no answer is wanted instead of a refusal, there is an ACK or nothing, whatever failed. */
+static void prepare_silent(void)
+{
+	prepare_server();
+	world.config.nak_on_failure = false;
+}
+
+static void check_silent(void)
+{
+	for (size_t i = 0; began && i < BATCH - 1; i++)
+		FAULT_EXPECT(batch[i].answer.size == 0 || is_ack(i), "a refusal");
+	check_batch();
+}
+
 /* The whole life of a server: that all of it goes is what the counts of memory say. */
 static void run_life(void)
 {
@@ -276,6 +290,7 @@ static void check_configured(void)
 
 static const struct fault_case server_cases[] = {
 	{ "batch", prepare_server, run_batch_alone, check_batch, end_server },
+	{ "silent", prepare_silent, run_batch_alone, check_silent, end_server },
 	{ "life", prepare_server, run_life, check_life, end_server },
 	{ "sweep", prepare_sweep, run_sweep, check_swept, end_server },
 	{ "configure", prepare_configure, run_configure, check_configured, end_server },

@@ -237,18 +237,46 @@ END_TEST
 
 START_TEST(pending_leases_are_bounded)
 {
+	struct madcap_message out;
+
 	world.config.max_pending = 3;
 	with_operator();
 	for (unsigned int i = 0; i < 3; i++) {
-		struct madcap_message out = large(i);
-
+		world.client.address.bytes[3]++;
+		out = large(i);
 		assert_later(&out);
 	}
-	{
-		struct madcap_message out = large(9);
+	world.client.address.bytes[3]++;
+	out = large(9);
+	ASSERT_NAK(&out, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_COUNT);
+}
+END_TEST
 
-		ASSERT_NAK(&out, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_COUNT);
+/* Whoever asks for many leaves room for others. */
+START_TEST(a_client_has_a_share_of_what_waits)
+{
+	struct madcap_message out;
+
+	world.config.max_pending = 32;
+	with_operator();
+	for (unsigned int i = 0; i < 2; i++) {
+		out = large(i);
+		assert_later(&out);
 	}
+	out = large(2);
+	ASSERT_NAK(&out, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_COUNT);
+	out = large(1);
+	assert_later(&out);
+	world.client.address.bytes[3]++;
+	out = large(2);
+	assert_later(&out);
+	/* One that has been granted waits no longer. */
+	world.client.address.bytes[3]--;
+	decide(1, madcap_server_approve);
+	out = large(1);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	out = large(3);
+	assert_later(&out);
 }
 END_TEST
 
@@ -363,6 +391,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_3_13_retry_after_only_for_those_who_support_it);
 	tcase_add_test(tcase, rfc2730_3_13_no_offer_that_the_operator_has_to_allow);
 	tcase_add_test(tcase, pending_leases_are_bounded);
+	tcase_add_test(tcase, a_client_has_a_share_of_what_waits);
 	tcase_add_test(tcase, limit_per_request);
 	tcase_add_test(tcase, limit_per_client);
 	tcase_add_test(tcase, a_lease_identifier_is_for_one_scope);
