@@ -703,7 +703,7 @@ static void check_belief(const struct client *client)
 }
 
 /* A lease lasts from when it was asked for, for all that a client can be sure of; and what it had asked
- * before may be on its way still, and heard last. */
+ * before may be heard last, at any time since then. */
 static void believe(struct client *client, const struct madcap_message *got)
 {
 	int64_t start = client->sent_sec;
@@ -712,9 +712,13 @@ static void believe(struct client *client, const struct madcap_message *got)
 		start = got->start_time;
 	client->from = start > now_sec() ? start : now_sec();
 	client->until = start + got->lease_time;
-	if (client->until > now_sec() + client->shortest_sec)
-		client->until = now_sec() + client->shortest_sec;
-	client->holds = true;
+	if (client->until > (int64_t)client->sent_sec + client->shortest_sec)
+		client->until = (int64_t)client->sent_sec + client->shortest_sec;
+	client->holds = client->until > now_sec();
+	if (!client->holds) {
+		client->lease = 0;
+		return;
+	}
 	read_addresses(got, &client->addresses);
 	check_belief(client);
 }
