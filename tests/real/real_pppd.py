@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""rasip.so in a real pppd: every scenario is one test, all in one boot.
+"""rasip.so in a real pppd: every scenario is one test, all of a class in one boot.
 
 RASIP_KEEP, set to anything, keeps the logs.
 """
 
 import contextlib
-import pathlib
 import subprocess
 import sys
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-
-import scenario  # noqa: E402
-import uml  # noqa: E402
-from rasip_test import postgres  # noqa: E402
+import scenario
+import uml
+from rasip_test import postgres
 
 LIMIT = 3500
 GRACE = 60
@@ -74,16 +71,17 @@ class RealPppd(unittest.TestCase):
             self.fail(f'{result["problem"]}\n{self.logs(name)}')
 
 
-def add_test(function):
+def _test(function):
     def test(self):
         self.run_scenario(function)
     test.__doc__ = scenario.summary(function).splitlines()[0]
-    setattr(RealPppd, f'test_{function.__name__}', test)
+    return test
 
 
-for each in scenario.load():
-    add_test(each)
-
-
-if __name__ == '__main__':
-    unittest.main()
+def scenarios_of(areas):
+    """Gives a class a test for each scenario of these areas."""
+    def decorate(test_class):
+        for function in scenario.load(areas):
+            setattr(test_class, f'test_{function.__name__}', _test(function))
+        return test_class
+    return decorate
