@@ -181,6 +181,12 @@ int lease_take_particular(struct op *op, uint32_t addr, struct choice *choice)
 				  format_ip4(addr, text));
 			return POOL_E_REFUSED;
 		}
+		if (record_waits_for_module(known) && !op->tells_modules) {
+			error_set(op->error,
+				  "%s is a dead session's, of which module %s has not heard yet",
+				  format_ip4(addr, text), known->module);
+			return POOL_E_REFUSED;
+		}
 		code = lease_reclaim(op, addr, known);
 		if (code == 0)
 			code = record_get_lease(op->txn, addr, known);
@@ -230,18 +236,31 @@ static int count_grant(struct op *op, size_t pool, struct lease_record *record)
 	return 0;
 }
 
+static int mark_foreign(struct op *op, uint32_t addr, const struct lease_record *record,
+			int (*change)(struct store_txn *, const struct key *))
+{
+	const struct key keys[] = { key_foreign(addr), key_foreign_user(record->user, addr),
+				    key_foreign_port(record->port, addr) };
+	int code = 0;
+
+	if (record->module[0] == '\0')
+		return 0;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && code == 0; i++)
+		code = change(op->txn, &keys[i]);
+	return code;
+}
+
 static int write_active(struct op *op, const struct choice *choice,
 			const struct lease_record *record)
 {
 	uint32_t addr = choice->addr;
 	struct key user = key_user_active(record->user, record->pool, addr);
-	struct key foreign = key_foreign(addr);
 	int code = record_put_lease(op->txn, addr, record);
 
 	if (code == 0)
 		code = record_put_mark(op->txn, &user);
-	if (code == 0 && record->module[0] != '\0')
-		code = record_put_mark(op->txn, &foreign);
+	if (code == 0)
+		code = mark_foreign(op, addr, record, record_put_mark);
 	if (code == 0 && choice->is_served)
 		code = record_put_served(op->txn, addr, &choice->served);
 	return code < 0 ? op_fail(op, code) : 0;
@@ -344,12 +363,11 @@ static bool may_be_served(struct op *op, uint32_t addr, const struct lease_recor
 static int unmark_active(struct op *op, uint32_t addr, const struct lease_record *record)
 {
 	struct key user = key_user_active(record->user, record->pool, addr);
-	struct key foreign = key_foreign(addr);
 	struct key served = key_served(addr);
 	int code = record_delete(op->txn, &user);
 
-	if (code == 0 && record->module[0] != '\0')
-		code = record_delete(op->txn, &foreign);
+	if (code == 0)
+		code = mark_foreign(op, addr, record, record_delete);
 	if (code == 0 && may_be_served(op, addr, record))
 		code = record_delete(op->txn, &served);
 	return code < 0 ? op_fail(op, code) : 0;

@@ -37,7 +37,8 @@ int lease_take(struct op *op, uint32_t addr, struct choice *choice);
 /*
  * Tries to take one particular address for the request's user: a reservation, a candidate or a
  * module's choice. A live session's, one that rests for somebody else and one that lease_take
- * refuses are POOL_E_REFUSED; a dead session's is reclaimed first.
+ * refuses are POOL_E_REFUSED; a dead session's is reclaimed first, unless a module has to be told
+ * of it and cannot be.
  */
 int lease_take_particular(struct op *op, uint32_t addr, struct choice *choice);
 

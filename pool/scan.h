@@ -22,6 +22,13 @@ struct scan {
 	size_t at;                    /* of `asked`: where scan_apply goes on */
 };
 
+/* Where a look at some of the leases of foreign modules has begun, and where the next one has to: an
+ * address. They are the same where it has seen all of them. */
+struct scan_turn {
+	uint32_t from;
+	uint32_t next;
+};
+
 /* Looks through a pool: dead owners, free addresses that no queue of the pool holds, addresses put
  * aside that are usable again. The operation must have a transaction, which is ended. The scan is
  * the caller's to end, also after an error. */
@@ -30,6 +37,15 @@ int scan_pool(struct op *op, size_t pool, struct scan *ret);
 /* Likewise looks for dead owners, among all leases but those whose end a foreign module has to be
  * told of, or (`modules`) among the leases of foreign modules alone. */
 int scan_dead(struct op *op, bool modules, struct scan *ret);
+
+/*
+ * Likewise, but only at those leases of foreign modules whose end could make a difference to the
+ * module that is asked for this request: the user's, the port's and the candidate's; and at a few
+ * of the others, those that were not looked at for the longest time, so that all have their turn.
+ * ret_turn->next is for record_put_foreign_next().
+ */
+int scan_modules_for(struct op *op, const struct pool_request *request, struct scan_turn *ret_turn,
+		     struct scan *ret);
 
 /* Acts on the next SCAN_BATCH of what was suspected, in a write transaction; pool: for what goes
  * into its queues, or CONFIG_NO_POOL. *ret_reclaimed, if not NULL, grows by the leases taken back.
