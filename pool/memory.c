@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "directory.h"
@@ -27,6 +28,7 @@ int memory_open(const struct pool *pool, bool create, struct store **ret, struct
 		.synced = true,
 		.create = create,
 	};
+	struct statvfs fs;
 	int n = snprintf(path, sizeof(path), "%s/" MEMORY_FILE, pool->config->state_dir);
 	int dir_fd = -1;
 	int code;
@@ -38,6 +40,8 @@ int memory_open(const struct pool *pool, bool create, struct store **ret, struct
 	code = directory_open(pool->config->state_dir, create, &dir_fd, error);
 	if (code < 0)
 		return code;
+	/* LMDB locks what it reads in a file beside it, but where nobody can write it does without. */
+	options.read_only = !create && fstatvfs(dir_fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
 	close(dir_fd);
 	return store_open(ret, &options, error);
 }
