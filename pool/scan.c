@@ -148,7 +148,7 @@ int scan_dead(struct op *op, bool modules, struct scan *ret)
 	};
 	int code;
 
-	*ret = (struct scan){ 0 };
+	*ret = (struct scan){ .batch = modules ? 1 : SCAN_BATCH };
 	code = modules ? look_through_modules(op, ret) : look_through(op, &look, ret);
 	if (code == 0)
 		ask(op, ret);
@@ -264,7 +264,7 @@ int scan_modules_for(struct op *op, const struct pool_request *request, struct s
 	struct chosen chosen = { .n = 0 };
 	int code = choose_of_request(op, request, &chosen);
 
-	*ret = (struct scan){ 0 };
+	*ret = (struct scan){ .batch = 1 };
 	if (code == 0)
 		code = choose_in_turn(op, &chosen, ret_turn);
 	qsort(chosen.list, chosen.n, sizeof(chosen.list[0]), by_addr);
@@ -320,9 +320,10 @@ static int settle(struct op *op, size_t pool, const struct owner_question *suspe
 
 int scan_apply(struct op *op, size_t pool, struct scan *scan, uint64_t *ret_reclaimed)
 {
+	size_t batch = scan->batch > 0 ? scan->batch : SCAN_BATCH;
 	int code = 0;
 
-	for (size_t n = 0; code == 0 && n < SCAN_BATCH && scan->at < scan->asked.n; scan->at++) {
+	for (size_t n = 0; code == 0 && n < batch && scan->at < scan->asked.n; scan->at++) {
 		if (scan->asked.list[scan->at].live)
 			continue;
 		code = settle(op, pool, &scan->asked.list[scan->at], ret_reclaimed);

@@ -20,6 +20,7 @@ struct scan {
 	struct owner_questions asked; /* what is not live of them is suspected */
 	size_t n;                     /* suspected */
 	size_t at;                    /* of `asked`: where scan_apply goes on */
+	size_t batch;                 /* so many at once; 0: SCAN_BATCH */
 };
 
 /* Where a look at some of the leases of foreign modules has begun, and where the next one has to: an
@@ -47,8 +48,11 @@ int scan_dead(struct op *op, bool modules, struct scan *ret);
 int scan_modules_for(struct op *op, const struct pool_request *request, struct scan_turn *ret_turn,
 		     struct scan *ret);
 
-/* Acts on the next SCAN_BATCH of what was suspected, in a write transaction; pool: for what goes
+/*
+ * Acts on the next SCAN_BATCH of what was suspected, in a write transaction; pool: for what goes
  * into its queues, or CONFIG_NO_POOL. *ret_reclaimed, if not NULL, grows by the leases taken back.
+ * Modules' leases are taken back one by one: a process that ends while it tells a module of one must
+ * not have taken others, of which nobody would tell it then (RA-54).
  */
 int scan_apply(struct op *op, size_t pool, struct scan *scan, uint64_t *ret_reclaimed);
 

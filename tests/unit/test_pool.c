@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The pool through its public interface; the invariants are those of "What must always hold". */
 #include "fixture.h"
+
+#include <sys/wait.h>
+
 #include "suite.h"
 
 #define FOUR "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.4\"); %s } );"
@@ -632,6 +635,41 @@ START_TEST(ra_54_everybody_dead_is_told_of_once_though_a_look_is_at_few)
 }
 END_TEST
 
+static void die_of_event(const struct pool_event *event)
+{
+	if (event->kind == POOL_EVENT_RECLAIM)
+		_exit(7);
+}
+
+/* A module crashes when it is told of one: the others are still there to be told of. */
+START_TEST(ra_54_who_dies_while_telling_leaves_the_others_to_be_told)
+{
+	struct pool_lease leases[MODULE_LEASES];
+	uint64_t count;
+	int status;
+	pid_t pid;
+
+	load_four("");
+	record_many(leases);
+	for (unsigned int i = 0; i < MODULE_LEASES; i++)
+		pool_lease_abandon(&leases[i]);
+	pool_rest(fixture.pool);
+	pid = fork();
+	if (pid == 0) {
+		fixture.on_event = die_of_event;
+		if (_i == 0)
+			reclaim_for("x", "x", NULL);
+		else
+			(void)pool_reclaim(fixture.pool, true, NULL, &fixture.why);
+		_exit(1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 7);
+	ck_assert_int_eq(pool_reclaim(fixture.pool, true, &count, &fixture.why), 0);
+	ck_assert_uint_eq(count, MODULE_LEASES - 1);
+}
+END_TEST
+
 /* Where few are left the next look is at all of them, wherever the last one has ended. */
 START_TEST(ra_54_of_few_none_is_passed_over)
 {
@@ -1000,6 +1038,7 @@ int main(void)
 	tcase_add_test(tcase, modules_addresses_are_in_the_same_registry);
 	tcase_add_test(tcase, ra_54_what_a_module_would_want_to_hear_first_is_told_first);
 	tcase_add_test(tcase, ra_54_everybody_dead_is_told_of_once_though_a_look_is_at_few);
+	tcase_add_loop_test(tcase, ra_54_who_dies_while_telling_leaves_the_others_to_be_told, 0, 2);
 	tcase_add_test(tcase, ra_54_of_few_none_is_passed_over);
 	tcase_add_test(tcase, names_longer_than_any_lease_has_are_nobodys);
 	tcase_add_test(tcase, ra_54_a_particular_address_is_not_taken_from_a_module_unheard);
