@@ -294,10 +294,15 @@ static void fill_in(const struct op *op, const struct choice *choice,
 	fill_in_server(op, choice, ret);
 }
 
+bool lease_is_remembered(const struct config_pool *config)
+{
+	return config->sticky || config->hold_sec > 0;
+}
+
 /* What is told of each release, since a rest depends on it, has to be taken back by the next grant. */
 static bool remembers_rest(const struct config_pool *config)
 {
-	return config->sticky && config->hold_sec >= REMEMBERED_REST_SEC;
+	return config->hold_sec >= REMEMBERED_REST_SEC;
 }
 
 /* Else the memory has to change when the address's last user does, and only then. */
@@ -307,7 +312,7 @@ static int note_user_change(struct op *op, const struct choice *choice,
 	size_t pool = lease_dynamic_pool(op, choice->addr);
 	bool same = choice->was_known && strcmp(choice->known.user, record->user) == 0;
 
-	if (pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky ||
+	if (pool == CONFIG_NO_POOL || !lease_is_remembered(&op->pool->config->pools[pool]) ||
 	    (same && !remembers_rest(&op->pool->config->pools[pool])))
 		return 0;
 	return lease_mark_dirty(op, choice->addr);

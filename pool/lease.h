@@ -72,6 +72,10 @@ uint64_t lease_rest_end(const struct op *op, uint32_t addr, const struct lease_r
 /* The pool that gives this address to anybody, or CONFIG_NO_POOL. */
 size_t lease_dynamic_pool(const struct op *op, uint32_t addr);
 
+/* Whether it is to outlive a reboot who had an address of this pool last: he gets it back, or it rests
+ * for him. */
+bool lease_is_remembered(const struct config_pool *config);
+
 /* Makes a note that the memory store has to be brought up to date for this address. */
 int lease_mark_dirty(struct op *op, uint32_t addr);
 

@@ -69,7 +69,7 @@ static int import_one(struct op *op, uint32_t addr, const struct memory_record *
 		.since_sec = memory->since_sec,
 	};
 
-	if (pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky)
+	if (pool == CONFIG_NO_POOL || !lease_is_remembered(&op->pool->config->pools[pool]))
 		return 0;
 	record.since_us = released_at(op, pool, memory);
 	memcpy(record.user, memory->user, sizeof(record.user));

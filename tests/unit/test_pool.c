@@ -148,6 +148,30 @@ START_TEST(sticky_survives_a_reboot)
 }
 END_TEST
 
+/* A rest has nothing to do with `sticky`: the next user of the address is to be another one, or later. */
+START_TEST(rest_survives_a_reboot_where_nothing_is_sticky)
+{
+	struct pool_lease leases[4];
+	const char *hold = _i == 0 ? "sticky = false; hold = \"forever\";"
+				   : "sticky = false; hold = \"60s\";";
+
+	load_four(hold);
+	ASSERT_GETS(&leases[0], "alice", "10.0.0.1");
+	give_back(&leases[0]);
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	fixture_close();
+	scratch_remove_below(fixture.dir, "run");
+	fixture.boot_ms = 5000;
+	fixture.unix_sec += 10;
+	load_four(hold);
+	ASSERT_GETS(&leases[0], "bob", "10.0.0.2");
+	ASSERT_GETS(&leases[1], "carol", "10.0.0.3");
+	ASSERT_GETS(&leases[2], "dave", "10.0.0.4");
+	ASSERT_REFUSED("eve", "1 at rest");
+	ASSERT_GETS(&leases[3], "alice", "10.0.0.1");
+}
+END_TEST
+
 /* What somebody else may have written decides nothing, and is no reason to refuse anybody. */
 START_TEST(a_memory_that_others_may_write_is_not_used)
 {
@@ -1016,6 +1040,7 @@ int main(void)
 	tcase_add_test(tcase, random_order_gives_every_address_once);
 	tcase_add_test(tcase, sticky_gives_the_last_address_back);
 	tcase_add_test(tcase, sticky_survives_a_reboot);
+	tcase_add_loop_test(tcase, rest_survives_a_reboot_where_nothing_is_sticky, 0, 2);
 	tcase_add_test(tcase, a_memory_that_others_may_write_is_not_used);
 	tcase_add_test(tcase, hold_keeps_others_away);
 	tcase_add_test(tcase, hold_in_the_other_orders);
