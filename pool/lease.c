@@ -12,9 +12,6 @@
 
 _Static_assert(POOL_SERVER_TEXT >= MADCAP_ENDPOINT_TEXT, "a server's name fits");
 
-/* A rest this long is worth being remembered across a reboot, with the time it began. */
-#define REMEMBERED_REST_SEC 600
-
 size_t lease_dynamic_pool(const struct op *op, uint32_t addr)
 {
 	const struct config *config = op->pool->config;
@@ -299,10 +296,11 @@ bool lease_is_remembered(const struct config_pool *config)
 	return config->sticky || config->hold_sec > 0;
 }
 
-/* What is told of each release, since a rest depends on it, has to be taken back by the next grant. */
-static bool remembers_rest(const struct config_pool *config)
+/* Where there are rests, the memory follows each beginning and each end of a lease: from an end that
+ * was not the last one, no rest can be counted. */
+bool lease_is_end_remembered(const struct config_pool *config)
 {
-	return config->hold_sec >= REMEMBERED_REST_SEC;
+	return config->hold_sec > 0;
 }
 
 /* Else the memory has to change when the address's last user does, and only then. */
@@ -313,7 +311,7 @@ static int note_user_change(struct op *op, const struct choice *choice,
 	bool same = choice->was_known && strcmp(choice->known.user, record->user) == 0;
 
 	if (pool == CONFIG_NO_POOL || !lease_is_remembered(&op->pool->config->pools[pool]) ||
-	    (same && !remembers_rest(&op->pool->config->pools[pool])))
+	    (same && !lease_is_end_remembered(&op->pool->config->pools[pool])))
 		return 0;
 	return lease_mark_dirty(op, choice->addr);
 }
@@ -438,7 +436,7 @@ static int put_back(struct op *op, size_t pool, uint32_t addr, struct lease_reco
 	if (config->order != ORDER_LEAST_RECENT && config->hold_sec == 0)
 		queue = QUEUE_INDEX;
 	code = lease_enqueue(op, pool, queue, addr, record);
-	if (code == 0 && remembers_rest(config))
+	if (code == 0 && lease_is_end_remembered(config))
 		code = lease_mark_dirty(op, addr);
 	return code;
 }

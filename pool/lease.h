@@ -76,6 +76,9 @@ size_t lease_dynamic_pool(const struct op *op, uint32_t addr);
  * for him. */
 bool lease_is_remembered(const struct config_pool *config);
 
+/* Whether what the memory says of an end is true, or only that there was one. */
+bool lease_is_end_remembered(const struct config_pool *config);
+
 /* Makes a note that the memory store has to be brought up to date for this address. */
 int lease_mark_dirty(struct op *op, uint32_t addr);
 

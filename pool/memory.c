@@ -126,6 +126,7 @@ struct change {
 static int collect_one(struct op *op, uint32_t addr, struct change *ret)
 {
 	struct lease_record record;
+	size_t pool;
 	int code = record_get_lease(op->txn, addr, &record);
 
 	*ret = (struct change){ .addr = addr };
@@ -135,7 +136,9 @@ static int collect_one(struct op *op, uint32_t addr, struct change *ret)
 	}
 	if (code < 0)
 		return op_fail(op, code);
-	ret->memory.released = !record.active;
+	pool = lease_dynamic_pool(op, addr);
+	ret->memory.released = !record.active && pool != CONFIG_NO_POOL &&
+			       lease_is_end_remembered(&op->pool->config->pools[pool]);
 	ret->memory.since_sec = record.since_sec;
 	memcpy(ret->memory.user, record.user, sizeof(ret->memory.user));
 	return 0;

@@ -103,7 +103,7 @@ struct pool_counters {
 };
 
 struct memory_record {
-	bool released; /* seen to end at `since_sec`; else granted then */
+	bool released; /* ended at `since_sec`; else granted then, or nobody knows */
 	int64_t since_sec;
 	char user[POOL_USER_MAX + 1];
 };

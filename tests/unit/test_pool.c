@@ -152,8 +152,8 @@ END_TEST
 START_TEST(rest_survives_a_reboot_where_nothing_is_sticky)
 {
 	struct pool_lease leases[4];
-	const char *hold = _i == 0 ? "sticky = false; hold = \"forever\";"
-				   : "sticky = false; hold = \"60s\";";
+	const char *hold =
+		_i == 0 ? "sticky = false; hold = \"forever\";" : "sticky = false; hold = \"60s\";";
 
 	load_four(hold);
 	ASSERT_GETS(&leases[0], "alice", "10.0.0.1");
@@ -169,6 +169,35 @@ START_TEST(rest_survives_a_reboot_where_nothing_is_sticky)
 	ASSERT_GETS(&leases[2], "dave", "10.0.0.4");
 	ASSERT_REFUSED("eve", "1 at rest");
 	ASSERT_GETS(&leases[3], "alice", "10.0.0.1");
+}
+END_TEST
+
+/* The end that was written down is not the last one: since then nothing had to be written. */
+START_TEST(rest_after_a_reboot_is_not_counted_from_an_earlier_end)
+{
+	struct pool_lease lease;
+
+	load_four("hold = \"60s\";");
+	ASSERT_GETS(&lease, "alice", "10.0.0.1");
+	give_back(&lease);
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	ASSERT_GETS(&lease, "alice", "10.0.0.1");
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	fixture.boot_ms += 86400000;
+	fixture.unix_sec += 86400;
+	if (_i == 0)
+		give_back(&lease);
+	else
+		pool_lease_abandon(&lease); /* with the machine */
+	fixture_close();
+	scratch_remove_below(fixture.dir, "run");
+	fixture.boot_ms = 5000;
+	fixture.unix_sec += 10;
+	load_four("hold = \"60s\"; order = \"sequential\";");
+	ASSERT_GETS(&lease, "bob", "10.0.0.2");
+	fixture.boot_ms += 60000;
+	fixture.unix_sec += 60;
+	ASSERT_GETS(&lease, "carol", "10.0.0.1");
 }
 END_TEST
 
@@ -1040,6 +1069,7 @@ int main(void)
 	tcase_add_test(tcase, random_order_gives_every_address_once);
 	tcase_add_test(tcase, sticky_gives_the_last_address_back);
 	tcase_add_test(tcase, sticky_survives_a_reboot);
+	tcase_add_loop_test(tcase, rest_after_a_reboot_is_not_counted_from_an_earlier_end, 0, 2);
 	tcase_add_loop_test(tcase, rest_survives_a_reboot_where_nothing_is_sticky, 0, 2);
 	tcase_add_test(tcase, a_memory_that_others_may_write_is_not_used);
 	tcase_add_test(tcase, hold_keeps_others_away);
