@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,12 +11,11 @@
 #include <unistd.h>
 
 #include "builtin.h"
-#include "directory.h"
+#include "module_lock.h"
 #include "parse.h"
 #include "pool.h"
 
 #define SYMBOL "rasip_admin_module"
-#define LOCK_NAME "modules.lock"
 
 struct entry {
 	char name[POOL_MODULE_MAX + 1];
@@ -284,64 +282,23 @@ bool admin_has_release(const struct admin *admin)
 	return false;
 }
 
-/*
- * An open-file-description lock: it ends with the process, whatever kills it, and a module that
- * opens and closes the same file cannot lose it for us as it could a classic POSIX lock.
- */
-static int take_lock(int fd)
-{
-	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	while (fcntl(fd, F_OFD_SETLKW, &lock) < 0) {
-		if (errno != EINTR) /* pppd's signals do not restart system calls */
-			return -errno;
-	}
-	return 0;
-}
-
 int admin_enter(struct admin *admin, const char *runtime_dir, struct error *why)
 {
-	int directory;
-	int fd;
-	int code;
-
 	if (admin->busy || admin->lock_fd >= 0) {
 		error_set(why, "called from inside a module");
 		return POOL_E_INVALID;
 	}
-	/* Perhaps the first session since the machine started: nobody has made it yet. */
-	code = directory_open(runtime_dir, true, &directory, why);
-	if (code < 0)
-		return code;
-	fd = openat(directory, LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	code = fd < 0 ? -errno : take_lock(fd);
-	close(directory);
-	if (code < 0) {
-		error_set_errno(why, -code, "%s/" LOCK_NAME, runtime_dir);
-		if (fd >= 0)
-			close(fd);
-		return POOL_E_SYSTEM;
-	}
-	admin->lock_fd = fd;
-	return 0;
+	return module_lock_take(runtime_dir, &admin->lock_fd, why);
 }
 
 void admin_leave(struct admin *admin)
 {
-	struct flock lock = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-
-	/* Closing alone would leave the lock with a child that a module has forked. */
-	if (admin->lock_fd >= 0)
-		fcntl(admin->lock_fd, F_OFD_SETLK, &lock);
-	admin_abandon(admin);
+	module_lock_drop(&admin->lock_fd);
 }
 
 void admin_abandon(struct admin *admin)
 {
-	if (admin->lock_fd < 0)
-		return;
-	close(admin->lock_fd);
-	admin->lock_fd = -1;
+	module_lock_abandon(&admin->lock_fd);
 }
 
 int admin_get(struct admin *admin, const char *user, const char *port, uint32_t *address,

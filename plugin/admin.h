@@ -60,8 +60,9 @@ const char *admin_foreign_name(const struct admin *admin);
 bool admin_has_release(const struct admin *admin);
 
 /*
- * Takes the lock under which get and release of foreign modules run; blocks while another process
- * has it. The file is RUNTIME_DIR/modules.lock. Returns 0 or POOL_E_SYSTEM.
+ * Takes the lock under which get and release of foreign modules run; waits while another process
+ * has it. The file is RUNTIME_DIR/modules.lock. Returns 0; POOL_E_REFUSED where a module does not
+ * return in that other process (module_lock.h); POOL_E_INVALID inside a callback; POOL_E_SYSTEM.
  */
 int admin_enter(struct admin *admin, const char *runtime_dir, struct error *why)
 	__attribute__((warn_unused_result));

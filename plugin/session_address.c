@@ -39,12 +39,15 @@ static int take_candidate(struct session *session)
 
 /*
  * RA-54: the dead of modules first, whoever chooses now; what they had, somebody may well want to
- * give. Not found: no session yet since the machine started. If the store is broken, the next to
- * use it will say so.
+ * give. Those that have to do with this session, and some others: the lock is everybody's, so it
+ * must not take longer the more sessions there are. `all`: every one of them.
+ * Not found: no session yet since the machine started. If the store is broken, the next to use it
+ * will say so.
  */
-static void reclaim_from_modules(struct session *session)
+static void reclaim_from_modules(struct session *session, bool all)
 {
-	int code = pool_reclaim(session->pool, true, NULL, &session->why);
+	int code = all ? pool_reclaim(session->pool, true, NULL, &session->why)
+		       : pool_reclaim_for(session->pool, &session->request, &session->why);
 
 	if (code < 0 && code != POOL_E_NOT_FOUND)
 		session_complain(session, session->why.text);
@@ -52,22 +55,47 @@ static void reclaim_from_modules(struct session *session)
 	pool_rest(session->pool); /* a module may fork */
 }
 
-static int ask_builtin(struct session *session)
+/* Whether dead sessions still have addresses of modules. Nobody has to wait for this look. */
+static bool are_dead_left(struct session *session)
+{
+	struct error ignored = { "" };
+	uint64_t count = 0;
+	int code = pool_count_waiting(session->pool, &count, &ignored);
+
+	pool_rest(session->pool);
+	return code == 0 && count > 0;
+}
+
+static int ask_builtin_once(struct session *session, bool all)
 {
 	uint32_t addr_be = session->request.candidate_be;
 	int code = 0;
 
 	if (admin_has_release(session->admin))
 		code = admin_enter(session->admin, session->config->runtime_dir, &session->why);
-	if (code < 0)
+	/* A module that hangs is no reason to refuse what the pool has. */
+	if (code == POOL_E_REFUSED)
+		session_complain(session, session->why.text);
+	else if (code < 0)
 		return code;
-	reclaim_from_modules(session);
+	else
+		reclaim_from_modules(session, all);
+	session->why.text[0] = '\0';
 	admin_leave(session->admin);
-	code = admin_get(session->admin, session->user, session->port, &addr_be, &session->notify,
+	return admin_get(session->admin, session->user, session->port, &addr_be, &session->notify,
 			 &session->why);
+}
+
+static int ask_builtin(struct session *session)
+{
+	int code = ask_builtin_once(session, false);
+
+	/* Full is proven: not with addresses that only a module's release stands before. */
+	if (code == POOL_E_REFUSED && are_dead_left(session))
+		code = ask_builtin_once(session, true);
 	if (code < 0)
 		return code;
-	code = admin_check_address(addr_be, &session->why);
+	code = admin_check_address(session->lease.addr_be, &session->why);
 	if (code < 0)
 		session_release_address(session);
 	return code;
@@ -80,17 +108,24 @@ static bool asks_servers(const struct session *session, uint32_t addr_be)
 	return pool != CONFIG_NO_POOL && config_asks_servers(&session->config->pools[pool]);
 }
 
+/* What one call of a foreign module's get has come to. */
+struct answer {
+	bool all;      /* before it, all that the dead have left behind is told */
+	bool had_none; /* the module had no address to give */
+};
+
 /* Inside the modules' lock. */
-static int ask_locked(struct session *session, const char *module)
+static int ask_locked(struct session *session, const char *module, struct answer *answer)
 {
 	uint32_t addr_be = session->request.candidate_be;
 	struct error ignored = { "" };
 	bool notify = false;
 	int code;
 
-	reclaim_from_modules(session);
+	reclaim_from_modules(session, answer->all);
 	code = admin_get(session->admin, session->user, session->port, &addr_be, &notify,
 			 &session->why);
+	answer->had_none = code == POOL_E_REFUSED || (code == 0 && addr_be == 0);
 	if (code < 0)
 		return code;
 	/* Servers may take their time, which is not to be everybody's. */
@@ -112,15 +147,31 @@ static int ask_locked(struct session *session, const char *module)
 	return 0;
 }
 
-static int ask_foreign(struct session *session, const char *module)
+static int ask_foreign_once(struct session *session, const char *module, struct answer *answer)
 {
 	int code = admin_enter(session->admin, session->config->runtime_dir, &session->why);
 
 	if (code < 0)
 		return code;
-	code = ask_locked(session, module);
+	code = ask_locked(session, module, answer);
 	admin_leave(session->admin);
 	return code;
+}
+
+/*
+ * RA-30: once. But where the module had nothing to give and has not been told of all the dead, that
+ * was not yet the question: it is put as soon as they are told.
+ */
+static int ask_foreign(struct session *session, const char *module)
+{
+	struct answer answer = { .all = false };
+	int code = ask_foreign_once(session, module, &answer);
+
+	if (!answer.had_none || !are_dead_left(session))
+		return code;
+	session->why.text[0] = '\0';
+	answer.all = true;
+	return ask_foreign_once(session, module, &answer);
 }
 
 int session_get_address(struct session *session)
@@ -151,12 +202,22 @@ void session_release_address(struct session *session)
 	const uint32_t addr_be = session->lease.addr_be;
 	const bool foreign = session->notify && admin_foreign_name(session->admin) != NULL;
 	struct error why = { "" };
+	int code = 0;
 
-	/* Release cannot be refused: without the lock it goes on all the same. */
-	if (foreign && admin_enter(session->admin, session->config->runtime_dir, &why) < 0)
+	if (foreign)
+		code = admin_enter(session->admin, session->config->runtime_dir, &why);
+	/* RA-53: Release cannot be refused: without the lock it goes on all the same. */
+	if (code < 0)
 		session_complain(session, why.text);
+	/* RA-17: but nobody goes in while another process is inside. Neither is the hang-up to be
+	 * held up: whoever takes the lease back tells the module. */
+	if (code == POOL_E_REFUSED) {
+		session->notify = false;
+		pool_lease_abandon(&session->lease);
+	}
 	/* Never twice, whatever happens inside, and whoever finds the lease if we are killed here. */
-	if (foreign && pool_lease_told(session->pool, &session->lease, &why) < 0) {
+	if (session->notify && foreign &&
+	    pool_lease_told(session->pool, &session->lease, &why) < 0) {
 		session_complain(session, why.text);
 		/* Whoever takes the lease back tells the module; so it must not end well here. */
 		session->notify = false;

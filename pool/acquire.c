@@ -175,6 +175,7 @@ int pool_explain(struct pool *pool, const struct pool_request *request,
 	}
 	search.op.rehearsal = true;
 	search.op.trace = ret;
+	search.op.tells_modules = true; /* a session would, before */
 	ret->code = search_run(&search);
 	search_end(&search);
 	if (ret->code == REMOTE_ASK) {

@@ -12,9 +12,6 @@
 
 _Static_assert(POOL_SERVER_TEXT >= MADCAP_ENDPOINT_TEXT, "a server's name fits");
 
-/* A rest this long is worth being remembered across a reboot, with the time it began. */
-#define REMEMBERED_REST_SEC 600
-
 size_t lease_dynamic_pool(const struct op *op, uint32_t addr)
 {
 	const struct config *config = op->pool->config;
@@ -181,6 +178,12 @@ int lease_take_particular(struct op *op, uint32_t addr, struct choice *choice)
 				  format_ip4(addr, text));
 			return POOL_E_REFUSED;
 		}
+		if (record_waits_for_module(known) && !op->tells_modules) {
+			error_set(op->error,
+				  "%s is a dead session's, of which module %s has not heard yet",
+				  format_ip4(addr, text), known->module);
+			return POOL_E_REFUSED;
+		}
 		code = lease_reclaim(op, addr, known);
 		if (code == 0)
 			code = record_get_lease(op->txn, addr, known);
@@ -230,18 +233,31 @@ static int count_grant(struct op *op, size_t pool, struct lease_record *record)
 	return 0;
 }
 
+static int mark_foreign(struct op *op, uint32_t addr, const struct lease_record *record,
+			int (*change)(struct store_txn *, const struct key *))
+{
+	const struct key keys[] = { key_foreign(addr), key_foreign_user(record->user, addr),
+				    key_foreign_port(record->port, addr) };
+	int code = 0;
+
+	if (record->module[0] == '\0')
+		return 0;
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && code == 0; i++)
+		code = change(op->txn, &keys[i]);
+	return code;
+}
+
 static int write_active(struct op *op, const struct choice *choice,
 			const struct lease_record *record)
 {
 	uint32_t addr = choice->addr;
 	struct key user = key_user_active(record->user, record->pool, addr);
-	struct key foreign = key_foreign(addr);
 	int code = record_put_lease(op->txn, addr, record);
 
 	if (code == 0)
 		code = record_put_mark(op->txn, &user);
-	if (code == 0 && record->module[0] != '\0')
-		code = record_put_mark(op->txn, &foreign);
+	if (code == 0)
+		code = mark_foreign(op, addr, record, record_put_mark);
 	if (code == 0 && choice->is_served)
 		code = record_put_served(op->txn, addr, &choice->served);
 	return code < 0 ? op_fail(op, code) : 0;
@@ -275,10 +291,16 @@ static void fill_in(const struct op *op, const struct choice *choice,
 	fill_in_server(op, choice, ret);
 }
 
-/* What is told of each release, since a rest depends on it, has to be taken back by the next grant. */
-static bool remembers_rest(const struct config_pool *config)
+bool lease_is_remembered(const struct config_pool *config)
 {
-	return config->sticky && config->hold_sec >= REMEMBERED_REST_SEC;
+	return config->sticky || config->hold_sec > 0;
+}
+
+/* Where there are rests, the memory follows each beginning and each end of a lease: from an end that
+ * was not the last one, no rest can be counted. */
+bool lease_is_end_remembered(const struct config_pool *config)
+{
+	return config->hold_sec > 0;
 }
 
 /* Else the memory has to change when the address's last user does, and only then. */
@@ -288,8 +310,8 @@ static int note_user_change(struct op *op, const struct choice *choice,
 	size_t pool = lease_dynamic_pool(op, choice->addr);
 	bool same = choice->was_known && strcmp(choice->known.user, record->user) == 0;
 
-	if (pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky ||
-	    (same && !remembers_rest(&op->pool->config->pools[pool])))
+	if (pool == CONFIG_NO_POOL || !lease_is_remembered(&op->pool->config->pools[pool]) ||
+	    (same && !lease_is_end_remembered(&op->pool->config->pools[pool])))
 		return 0;
 	return lease_mark_dirty(op, choice->addr);
 }
@@ -344,12 +366,11 @@ static bool may_be_served(struct op *op, uint32_t addr, const struct lease_recor
 static int unmark_active(struct op *op, uint32_t addr, const struct lease_record *record)
 {
 	struct key user = key_user_active(record->user, record->pool, addr);
-	struct key foreign = key_foreign(addr);
 	struct key served = key_served(addr);
 	int code = record_delete(op->txn, &user);
 
-	if (code == 0 && record->module[0] != '\0')
-		code = record_delete(op->txn, &foreign);
+	if (code == 0)
+		code = mark_foreign(op, addr, record, record_delete);
 	if (code == 0 && may_be_served(op, addr, record))
 		code = record_delete(op->txn, &served);
 	return code < 0 ? op_fail(op, code) : 0;
@@ -415,7 +436,7 @@ static int put_back(struct op *op, size_t pool, uint32_t addr, struct lease_reco
 	if (config->order != ORDER_LEAST_RECENT && config->hold_sec == 0)
 		queue = QUEUE_INDEX;
 	code = lease_enqueue(op, pool, queue, addr, record);
-	if (code == 0 && remembers_rest(config))
+	if (code == 0 && lease_is_end_remembered(config))
 		code = lease_mark_dirty(op, addr);
 	return code;
 }

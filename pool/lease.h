@@ -37,7 +37,8 @@ int lease_take(struct op *op, uint32_t addr, struct choice *choice);
 /*
  * Tries to take one particular address for the request's user: a reservation, a candidate or a
  * module's choice. A live session's, one that rests for somebody else and one that lease_take
- * refuses are POOL_E_REFUSED; a dead session's is reclaimed first.
+ * refuses are POOL_E_REFUSED; a dead session's is reclaimed first, unless a module has to be told
+ * of it and cannot be.
  */
 int lease_take_particular(struct op *op, uint32_t addr, struct choice *choice);
 
@@ -70,6 +71,13 @@ uint64_t lease_rest_end(const struct op *op, uint32_t addr, const struct lease_r
 
 /* The pool that gives this address to anybody, or CONFIG_NO_POOL. */
 size_t lease_dynamic_pool(const struct op *op, uint32_t addr);
+
+/* Whether it is to outlive a reboot who had an address of this pool last: he gets it back, or it rests
+ * for him. */
+bool lease_is_remembered(const struct config_pool *config);
+
+/* Whether what the memory says of an end is true, or only that there was one. */
+bool lease_is_end_remembered(const struct config_pool *config);
 
 /* Makes a note that the memory store has to be brought up to date for this address. */
 int lease_mark_dirty(struct op *op, uint32_t addr);

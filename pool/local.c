@@ -408,7 +408,7 @@ static int check_user(struct local *local)
 			return code == LOCAL_FULL ? 0 : code;
 		if (owner_is_live(&local->op->pool->owners, addr))
 			live++;
-		else if (record.active && (!record.notify || record.module[0] == '\0'))
+		else if (record.active && !record_waits_for_module(&record))
 			code = lease_reclaim(local->op, addr, &record);
 		if (code < 0)
 			return code;

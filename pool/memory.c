@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "directory.h"
@@ -27,6 +28,7 @@ int memory_open(const struct pool *pool, bool create, struct store **ret, struct
 		.synced = true,
 		.create = create,
 	};
+	struct statvfs fs;
 	int n = snprintf(path, sizeof(path), "%s/" MEMORY_FILE, pool->config->state_dir);
 	int dir_fd = -1;
 	int code;
@@ -38,6 +40,8 @@ int memory_open(const struct pool *pool, bool create, struct store **ret, struct
 	code = directory_open(pool->config->state_dir, create, &dir_fd, error);
 	if (code < 0)
 		return code;
+	/* LMDB locks what it reads in a file beside it, but where nobody can write it does without. */
+	options.read_only = !create && fstatvfs(dir_fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
 	close(dir_fd);
 	return store_open(ret, &options, error);
 }
@@ -65,7 +69,7 @@ static int import_one(struct op *op, uint32_t addr, const struct memory_record *
 		.since_sec = memory->since_sec,
 	};
 
-	if (pool == CONFIG_NO_POOL || !op->pool->config->pools[pool].sticky)
+	if (pool == CONFIG_NO_POOL || !lease_is_remembered(&op->pool->config->pools[pool]))
 		return 0;
 	record.since_us = released_at(op, pool, memory);
 	memcpy(record.user, memory->user, sizeof(record.user));
@@ -122,6 +126,7 @@ struct change {
 static int collect_one(struct op *op, uint32_t addr, struct change *ret)
 {
 	struct lease_record record;
+	size_t pool;
 	int code = record_get_lease(op->txn, addr, &record);
 
 	*ret = (struct change){ .addr = addr };
@@ -131,7 +136,9 @@ static int collect_one(struct op *op, uint32_t addr, struct change *ret)
 	}
 	if (code < 0)
 		return op_fail(op, code);
-	ret->memory.released = !record.active;
+	pool = lease_dynamic_pool(op, addr);
+	ret->memory.released = !record.active && pool != CONFIG_NO_POOL &&
+			       lease_is_end_remembered(&op->pool->config->pools[pool]);
 	ret->memory.since_sec = record.since_sec;
 	memcpy(ret->memory.user, record.user, sizeof(ret->memory.user));
 	return 0;

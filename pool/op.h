@@ -59,7 +59,8 @@ struct op {
 	struct op_counters *counters;       /* config->n_pools of them */
 	struct op_event *events;
 	size_t n_events;
-	bool is_unheard; /* a module would not be told of a release: it must not happen */
+	bool tells_modules; /* the observer can call modules: it is not inside of one */
+	bool is_unheard;    /* a module would not be told of a release: it must not happen */
 	struct error *error;
 };
 

@@ -50,6 +50,40 @@ int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct er
 	return code;
 }
 
+/* Also where nobody is dead, the next look has to go on behind this one. */
+static int note_turn(struct op *op, const struct scan_turn *turn)
+{
+	int code = op_begin_txn(op, true);
+
+	if (code < 0)
+		return code;
+	code = record_put_foreign_next(op->txn, turn->next);
+	return code < 0 ? op_fail(op, code) : op_commit(op);
+}
+
+int pool_reclaim_for(struct pool *pool, const struct pool_request *request, struct error *why)
+{
+	struct scan scan = { 0 };
+	struct scan_turn turn;
+	uint64_t count = 0;
+	struct op op;
+	int code = op_open(&op, pool, false, why);
+
+	if (code < 0)
+		return code;
+	code = op_begin_txn(&op, false);
+	if (code == 0)
+		code = scan_modules_for(&op, request, &turn, &scan);
+	op_abort_txn(&op);
+	if (code == 0 && turn.next != turn.from)
+		code = note_turn(&op, &turn);
+	while (code == 0 && !scan_is_over(&scan))
+		code = apply_reclaim(&op, &scan, &count);
+	op_done(&op);
+	scan_done(&scan);
+	return code;
+}
+
 int pool_count_waiting(struct pool *pool, uint64_t *ret_count, struct error *why)
 {
 	struct scan scan = { 0 };

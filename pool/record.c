@@ -42,6 +42,28 @@ struct key key_foreign(uint32_t addr)
 	return key_of_addr('F', addr);
 }
 
+/* What `name` has. */
+static struct key key_of_name(char kind, const char *name, uint32_t addr)
+{
+	struct key key;
+	struct wire_writer writer = key_begin(&key, kind);
+
+	wire_write_bytes(&writer, name, strlen(name) + 1);
+	wire_write_u32(&writer, addr);
+	key.size = writer.at;
+	return key;
+}
+
+struct key key_foreign_user(const char *user, uint32_t addr)
+{
+	return key_of_name('G', user, addr);
+}
+
+struct key key_foreign_port(const char *port, uint32_t addr)
+{
+	return key_of_name('T', port, addr);
+}
+
 struct key key_memory(uint32_t addr)
 {
 	return key_of_addr('A', addr);
@@ -478,26 +500,44 @@ int record_get_silent(struct store_txn *txn, const struct madcap_endpoint *serve
 	return get_u64(txn, &key, ret_us);
 }
 
-static struct key key_registry(void)
+static struct key key_alone(char kind)
 {
 	struct key key;
 
-	key.size = key_begin(&key, 'I').at;
+	key.size = key_begin(&key, kind).at;
 	return key;
 }
 
 int record_put_registry(struct store_txn *txn, uint64_t registry)
 {
-	struct key key = key_registry();
+	struct key key = key_alone('I');
 
 	return put_u64(txn, &key, registry);
 }
 
 int record_get_registry(struct store_txn *txn, uint64_t *ret)
 {
-	struct key key = key_registry();
+	struct key key = key_alone('I');
 
 	return get_u64(txn, &key, ret);
+}
+
+int record_put_foreign_next(struct store_txn *txn, uint32_t addr)
+{
+	struct key key = key_alone('C');
+
+	return put_u64(txn, &key, addr);
+}
+
+int record_get_foreign_next(struct store_txn *txn, uint32_t *ret_addr)
+{
+	struct key key = key_alone('C');
+	uint64_t number;
+	int code = get_u64(txn, &key, &number);
+
+	if (code == 0)
+		*ret_addr = (uint32_t)number;
+	return code;
 }
 
 int record_put_served(struct store_txn *txn, uint32_t addr, const struct served_record *record)

@@ -15,6 +15,8 @@
  *	'U' user 0 pool 'a' addr	the user's active leases in a pool; no value
  *	'U' user 0 none 'r' ~time addr	the addresses the user had last, latest first; no value
  *	'F' addr	active leases of foreign modules; no value
+ *	'G' user 0 addr, 'T' port 0 addr	the same, by user and by port; no value
+ *	'C'		u64: the address of a foreign module's lease from which to look on for dead ones
  *	'I'		u64: tells this registry from others
  *	'D' endpoint	a server that did not answer; value: when, on the boot clock
  *	'S' addr	struct served_record: what an active lease stands on, where a server gave it
@@ -73,6 +75,13 @@ struct lease_record {
 	char module[POOL_MODULE_MAX + 1];
 };
 
+/* Whether a module has to be told of the end of this lease: the lease of a dead session is then for
+ * those to take back who can (RA-54). */
+static inline bool record_waits_for_module(const struct lease_record *record)
+{
+	return record->active && record->notify && record->module[0] != '\0';
+}
+
 /* Times before boot (from the memory store) must not be negative in keys. */
 #define CLOCK_OFFSET_US (INT64_C(1) << 52)
 
@@ -94,7 +103,7 @@ struct pool_counters {
 };
 
 struct memory_record {
-	bool released; /* seen to end at `since_sec`; else granted then */
+	bool released; /* ended at `since_sec`; else granted then, or nobody knows */
 	int64_t since_sec;
 	char user[POOL_USER_MAX + 1];
 };
@@ -131,6 +140,8 @@ struct key key_user_active(const char *user, uint32_t pool, uint32_t addr);
 struct key key_user_remembered(const char *user, uint64_t since_us, uint32_t addr);
 struct key key_dirty(uint32_t addr);
 struct key key_foreign(uint32_t addr);
+struct key key_foreign_user(const char *user, uint32_t addr);
+struct key key_foreign_port(const char *port, uint32_t addr);
 struct key key_served(uint32_t addr);
 struct key key_silent(const struct madcap_endpoint *server);
 struct key key_memory(uint32_t addr);
@@ -196,6 +207,8 @@ int record_put_pool(struct store_txn *txn, const char *name, const struct pool_c
 int record_decode_pool(struct store_bytes value, struct pool_counters *ret);
 int record_get_registry(struct store_txn *txn, uint64_t *ret);
 int record_put_registry(struct store_txn *txn, uint64_t registry);
+int record_get_foreign_next(struct store_txn *txn, uint32_t *ret_addr);
+int record_put_foreign_next(struct store_txn *txn, uint32_t addr);
 int record_get_silent(struct store_txn *txn, const struct madcap_endpoint *server,
 		      uint64_t *ret_us);
 int record_put_silent(struct store_txn *txn, const struct madcap_endpoint *server, uint64_t us);

@@ -1,8 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "scan.h"
 
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "lease.h"
 #include "registry.h"
+
+/* Leases of foreign modules that one request looks at: of its user and of its port, and of all. */
+#define FOREIGN_OWN_MAX 16
+#define FOREIGN_TURN 64
 
 /* Which registry records to go through, and what makes one worth asking for its owner: 1, 0 or an
  * error. */
@@ -51,12 +59,6 @@ static bool is_dead(struct op *op, uint32_t addr, const struct lease_record *rec
 	return record->active && !owner_is_live(&op->pool->owners, addr);
 }
 
-/* A dead lease that only its module may hear the end of is for a process that has the module. */
-static bool waits_for_module(const struct lease_record *record)
-{
-	return record->module[0] != '\0' && record->notify;
-}
-
 static int is_mislaid(struct op *op, size_t pool, uint32_t addr, const struct lease_record *record)
 {
 	int code;
@@ -78,7 +80,8 @@ static int is_mislaid(struct op *op, size_t pool, uint32_t addr, const struct le
 static int may_be_dead_or_mislaid(struct op *op, size_t pool, uint32_t addr,
 				  const struct lease_record *record)
 {
-	return record->active ? !waits_for_module(record) : is_mislaid(op, pool, addr, record);
+	return record->active ? !record_waits_for_module(record)
+			      : is_mislaid(op, pool, addr, record);
 }
 
 static int may_be_dead(struct op *op, size_t unused, uint32_t addr,
@@ -87,7 +90,7 @@ static int may_be_dead(struct op *op, size_t unused, uint32_t addr,
 	(void)op;
 	(void)unused;
 	(void)addr;
-	return record->active && !waits_for_module(record);
+	return record->active && !record_waits_for_module(record);
 }
 
 int scan_pool(struct op *op, size_t pool, struct scan *ret)
@@ -145,8 +148,132 @@ int scan_dead(struct op *op, bool modules, struct scan *ret)
 	};
 	int code;
 
-	*ret = (struct scan){ 0 };
+	*ret = (struct scan){ .batch = modules ? 1 : SCAN_BATCH };
 	code = modules ? look_through_modules(op, ret) : look_through(op, &look, ret);
+	if (code == 0)
+		ask(op, ret);
+	return code;
+}
+
+/* Leases of foreign modules, to be asked for in the order of their addresses. */
+struct chosen {
+	struct owner_question list[FOREIGN_OWN_MAX * 2 + 1 + FOREIGN_TURN];
+	size_t n;
+};
+
+static int choose_foreign(struct op *op, uint32_t addr, struct chosen *chosen)
+{
+	struct lease_record record;
+	int code = record_get_lease(op->txn, addr, &record);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(op, code);
+	if (code == 0 && record.active && record.module[0] != '\0')
+		chosen->list[chosen->n++] =
+			(struct owner_question){ .id = record.id, .addr = addr };
+	return 0;
+}
+
+/* A row of marks: those that share this much of the key that they begin at. */
+struct marks {
+	struct key begin;
+	size_t prefix;
+	size_t limit;  /* look at so many; how many are left of that, afterwards */
+	uint32_t next; /* the address behind them; 0: they were the last */
+};
+
+static int choose_marked(struct op *op, struct marks *marks, struct chosen *chosen)
+{
+	uint32_t addrs[FOREIGN_TURN];
+	struct entries entries = entries_from(op->txn, &marks->begin, marks->prefix);
+	size_t n = 0;
+	int code = 0;
+
+	while (marks->next == 0 && entries_next(&entries)) {
+		uint32_t addr;
+
+		if (!key_addr(entries.key, &addr))
+			return op_fail(op, POOL_E_DAMAGED);
+		if (n == marks->limit)
+			marks->next = addr;
+		else
+			addrs[n++] = addr;
+	}
+	if (entries.code < 0)
+		return op_fail(op, entries.code);
+	marks->limit -= n;
+	for (size_t i = 0; i < n && code == 0; i++)
+		code = choose_foreign(op, addrs[i], chosen);
+	return code;
+}
+
+static int choose_of_request(struct op *op, const struct pool_request *request,
+			     struct chosen *chosen)
+{
+	struct marks of_user = { .limit = FOREIGN_OWN_MAX };
+	struct marks of_port = { .limit = FOREIGN_OWN_MAX };
+	char user[POOL_USER_MAX + 1];
+	char port[POOL_PORT_MAX + 1];
+	int code;
+
+	/* No lease has longer names. */
+	snprintf(user, sizeof(user), "%s", request->user);
+	snprintf(port, sizeof(port), "%s", request->port);
+	of_user.begin = key_foreign_user(user, 0);
+	of_user.prefix = of_user.begin.size - sizeof(uint32_t);
+	of_port.begin = key_foreign_port(port, 0);
+	of_port.prefix = of_port.begin.size - sizeof(uint32_t);
+	code = choose_marked(op, &of_user, chosen);
+	if (code == 0)
+		code = choose_marked(op, &of_port, chosen);
+	if (code == 0 && request->candidate_be != 0)
+		code = choose_foreign(op, ntohl(request->candidate_be), chosen);
+	return code;
+}
+
+/* From where the last look has ended, and from the beginning again. */
+static int choose_in_turn(struct op *op, struct chosen *chosen, struct scan_turn *ret)
+{
+	struct marks marks = { .prefix = 1, .limit = FOREIGN_TURN };
+	uint32_t from = 0;
+	int code = record_get_foreign_next(op->txn, &from);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(op, code);
+	marks.begin = key_foreign(from);
+	code = choose_marked(op, &marks, chosen);
+	if (code == 0 && marks.next == 0 && from != 0) {
+		marks.begin = key_foreign(0);
+		code = choose_marked(op, &marks, chosen);
+	}
+	*ret = (struct scan_turn){ .from = from, .next = marks.next };
+	return code;
+}
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct owner_question *one = a;
+	const struct owner_question *two = b;
+
+	return (one->addr > two->addr) - (one->addr < two->addr);
+}
+
+int scan_modules_for(struct op *op, const struct pool_request *request, struct scan_turn *ret_turn,
+		     struct scan *ret)
+{
+	struct chosen chosen = { .n = 0 };
+	int code = choose_of_request(op, request, &chosen);
+
+	*ret = (struct scan){ .batch = 1 };
+	if (code == 0)
+		code = choose_in_turn(op, &chosen, ret_turn);
+	qsort(chosen.list, chosen.n, sizeof(chosen.list[0]), by_addr);
+	for (size_t i = 0; i < chosen.n && code == 0; i++) {
+		if (i > 0 && chosen.list[i].addr == chosen.list[i - 1].addr)
+			continue;
+		code = owner_add_question(&ret->asked, chosen.list[i].addr, chosen.list[i].id);
+		code = code < 0 ? op_fail(op, code) : 0;
+	}
 	if (code == 0)
 		ask(op, ret);
 	return code;
@@ -193,9 +320,10 @@ static int settle(struct op *op, size_t pool, const struct owner_question *suspe
 
 int scan_apply(struct op *op, size_t pool, struct scan *scan, uint64_t *ret_reclaimed)
 {
+	size_t batch = scan->batch > 0 ? scan->batch : SCAN_BATCH;
 	int code = 0;
 
-	for (size_t n = 0; code == 0 && n < SCAN_BATCH && scan->at < scan->asked.n; scan->at++) {
+	for (size_t n = 0; code == 0 && n < batch && scan->at < scan->asked.n; scan->at++) {
 		if (scan->asked.list[scan->at].live)
 			continue;
 		code = settle(op, pool, &scan->asked.list[scan->at], ret_reclaimed);

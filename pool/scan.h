@@ -20,6 +20,14 @@ struct scan {
 	struct owner_questions asked; /* what is not live of them is suspected */
 	size_t n;                     /* suspected */
 	size_t at;                    /* of `asked`: where scan_apply goes on */
+	size_t batch;                 /* so many at once; 0: SCAN_BATCH */
+};
+
+/* Where a look at some of the leases of foreign modules has begun, and where the next one has to: an
+ * address. They are the same where it has seen all of them. */
+struct scan_turn {
+	uint32_t from;
+	uint32_t next;
 };
 
 /* Looks through a pool: dead owners, free addresses that no queue of the pool holds, addresses put
@@ -31,8 +39,20 @@ int scan_pool(struct op *op, size_t pool, struct scan *ret);
  * told of, or (`modules`) among the leases of foreign modules alone. */
 int scan_dead(struct op *op, bool modules, struct scan *ret);
 
-/* Acts on the next SCAN_BATCH of what was suspected, in a write transaction; pool: for what goes
+/*
+ * Likewise, but only at those leases of foreign modules whose end could make a difference to the
+ * module that is asked for this request: the user's, the port's and the candidate's; and at a few
+ * of the others, those that were not looked at for the longest time, so that all have their turn.
+ * ret_turn->next is for record_put_foreign_next().
+ */
+int scan_modules_for(struct op *op, const struct pool_request *request, struct scan_turn *ret_turn,
+		     struct scan *ret);
+
+/*
+ * Acts on the next SCAN_BATCH of what was suspected, in a write transaction; pool: for what goes
  * into its queues, or CONFIG_NO_POOL. *ret_reclaimed, if not NULL, grows by the leases taken back.
+ * Modules' leases are taken back one by one: a process that ends while it tells a module of one must
+ * not have taken others, of which nobody would tell it then (RA-54).
  */
 int scan_apply(struct op *op, size_t pool, struct scan *scan, uint64_t *ret_reclaimed);
 

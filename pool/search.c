@@ -352,6 +352,8 @@ int search_begin(struct search *search, struct pool *pool, const struct pool_req
 	code = begin_op(&search->op, pool, request, error);
 	if (code < 0)
 		free(search->proven);
+	/* The built-in pool is a module itself, and no module is called while another one is. */
+	search->op.tells_modules = outside != NULL;
 	return code;
 }
 

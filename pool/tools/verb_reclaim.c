@@ -129,7 +129,7 @@ const struct verb verb_reclaim = {
 	.brief = "frees what dead processes left behind and says how many",
 	.text = "Sessions do this by themselves when they need an address or a user's place;\n"
 		"this does it for all of them now. An address that another module than the\n"
-		"built-in pool chose is left to the next pppd if that module has to be told; it\n"
+		"built-in pool chose is left to the next pppds if that module has to be told; it\n"
 		"says how many are. Leases that MADCAP servers gave to dead sessions, and those\n"
 		"that could not be released in time, are released at their servers.\n",
 	.json = true,

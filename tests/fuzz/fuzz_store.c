@@ -230,6 +230,11 @@ static int put_mark(struct store_txn *txn, struct wire_reader *reader, char lett
 		return record_put_mark(txn, &key);
 	}
 	take_text(reader, user, sizeof(user));
+	if (letter == 'g' || letter == 't') {
+		key = letter == 'g' ? key_foreign_user(user, take_addr(reader))
+				    : key_foreign_port(user, take_addr(reader));
+		return record_put_mark(txn, &key);
+	}
 	pool = (uint32_t)take_number(reader);
 	key = letter == 'u' ? key_user_active(user, pool, take_addr(reader))
 			    : key_user_remembered(user, take_number(reader), take_addr(reader));
@@ -301,11 +306,15 @@ static int put_entry(struct store_txn *txn, struct wire_reader *reader, char let
 		return put_server_lease(txn, reader);
 	case 's':
 		return put_served(txn, reader);
+	case 'c':
+		return record_put_foreign_next(txn, take_addr(reader));
 	case 'n':
 	case 'h':
 		return put_history(txn, reader, letter);
 	case 'o':
 	case 'f':
+	case 'g':
+	case 't':
 	case 'q':
 	case 'u':
 	case 'v':
@@ -423,6 +432,12 @@ static void live(struct pool *pool)
 	}
 	look(pool);
 	(void)pool_reclaim(pool, false, &count, &why);
+	(void)pool_reclaim_for(pool,
+			       &(struct pool_request){ .user = "alice",
+						       .port = "ttyS0",
+						       .candidate_be = htonl(0x0a000001) },
+			       &why);
+	(void)pool_reclaim(pool, true, &count, &why);
 	(void)pool_forget(pool, htonl(0x0a000002), &why);
 	for (size_t i = 0; i < SESSIONS; i++)
 		(void)pool_release(pool, &leases[i], &why);

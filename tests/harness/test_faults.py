@@ -9,6 +9,7 @@ TORTURE_SECONDS makes calls fail in more ways.
 
 import json
 import os
+import shutil
 import subprocess
 import unittest
 
@@ -147,6 +148,19 @@ class Disks(Faulty):
     def test_read_only(self):
         subprocess.run(['mount', '-o', 'remount,ro', self.state_dir], check=True)
         self.assert_served_and_told()
+
+    def test_what_a_read_only_one_remembers_is_known(self):
+        h = self.start(pool('p', '10.64.0.1-10.64.0.2', hold='1h'))
+        had = h.connect('a', user='alice')['address']
+        self.assertEqual(h.disconnect('a')['result'], 'down')
+        h.connect('c', user='carol')
+        self.wait_remembered(h, 'alice')
+        self.assertEqual(h.disconnect('c')['result'], 'down')
+        shutil.rmtree(self.runtime_dir)  # as after a reboot
+        subprocess.run(['mount', '-o', 'remount,ro', self.state_dir], check=True)
+        h = self.start()
+        self.assertNotEqual(h.connect('b', user='bob').get('address'), had)
+        self.assert_up(h.connect('a', user='alice'), had)
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ opens, the registry is right, nothing is left behind, and the only address of th
 TORTURE_SECONDS makes it do more: SIGSEGV as well, and sessions that do everything they can.
 """
 
+import collections
 import fcntl
 import json
 import os
@@ -17,7 +18,7 @@ import subprocess
 import unittest
 
 from rasip_test import harness, paths, stepping
-from rasip_test.case import Case
+from rasip_test.case import Call, Case
 from rasip_test.config import pool
 
 ADDRESS = '10.64.0.1'
@@ -132,6 +133,44 @@ class Stepping(Case):
     def test_reclaim(self):
         self.others = self.start()
         self.each(lambda n: self.tool('reclaim', n=n), self.leave_dead)
+
+    def start_with_module(self):
+        module = self.directory / 'scripted.so'
+        shutil.copy(paths.BUILD / 'modules' / 'scripted.so', module)
+        module.chmod(0o700)
+        return self.start(pool('p', ADDRESS), modules=[
+            {'name': 'M', 'path': str(module), 'argument': f'log={self.calls_file}'}])
+
+    def play_with_module(self, n):
+        """Three that were killed, a session that is killed at its n-th call, and one more."""
+        self.calls_file.unlink(missing_ok=True)
+        dead = [f'd{i}' for i in range(3)]
+        for i, name in enumerate(dead):
+            self.assert_up(self.others.connect(name, user=name, candidate=f'10.9.0.{i + 1}'))
+        for name in dead:
+            self.others.kill(name)
+        step = self.play('connect a user=a candidate=10.9.0.9\ndisconnect a\n', n)
+        self.assert_up(self.others.connect('next', user='next', candidate='10.9.0.9'))
+        self.others.disconnect('next')
+        return step
+
+    def test_ra_54_module_hears_once_and_who_dies_costs_it_one_release(self):
+        """Nobody can know whether a module that was being called has heard."""
+        self.others = self.start_with_module()
+        for n in range(1, stepping.CALLS_MAX):
+            step = self.play_with_module(n)
+            owed = collections.Counter()
+            for call in map(Call, self.calls_file.read_text().splitlines()):
+                if call.name in ('get', 'release'):
+                    owed[call.user, call.address] += 1 if call.name == 'get' else -1
+            with self.subTest(step=repr(step)):
+                self.assertGreaterEqual(min(owed.values()), 0, owed)
+                self.assertLessEqual(sum(owed.values()), 1, owed)
+                self.assertEqual(self.json('leases'), [])
+            if step.ended:
+                self.assertEqual(sum(owed.values()), 0, owed)
+                break
+        self.assertGreater(n, 100)
 
     @stepping.only_in_torture
     def test_fatal_signal(self):

@@ -11,10 +11,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "scratch.h"
@@ -91,6 +94,29 @@ static const char *copy_module(const char *module, const char *as, char *path)
 	ck_assert_int_eq(system(command), 0);
 	ck_assert_int_eq(chmod(path, 0700), 0);
 	return path;
+}
+
+/* The modules' lock in this directory, as a process has it that went into a module so long ago and
+ * does not come back; `says` whether it lets others see that. Its descriptor. */
+__attribute__((unused)) static int hang_in_module(const char *runtime_dir, int64_t ago_ms,
+						  bool says)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	struct timespec now;
+	char path[PATH_MAX + 16];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/modules.lock", runtime_dir);
+	(void)mkdir(runtime_dir, 0700);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	lock.l_start = (off_t)(now.tv_sec * 1000 + now.tv_nsec / 1000000 - ago_ms + 1);
+	lock.l_len = 4711;
+	if (says)
+		ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	return fd;
 }
 
 #endif

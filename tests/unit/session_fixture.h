@@ -28,6 +28,7 @@ static struct {
 	bool calls_back;           /* acquire calls session_choose again */
 	struct pool_event dead;    /* told to the next reclaim's observer; addr_be 0: none */
 	int reclaim_code;
+	uint64_t waiting; /* dead leases of modules that a reclaim of some leaves */
 	int told_code;
 	int not_rested;        /* the store is open */
 	bool is_prepared;      /* and nobody has come for it */
@@ -252,11 +253,9 @@ int pool_maintain(struct pool *pool, struct error *why)
 	return 0;
 }
 
-int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct error *why)
+static int fake_reclaim(struct pool *pool, struct error *why)
 {
-	(void)ret_count;
 	fake.not_rested++;
-	trace("reclaim modules=%d", modules);
 	if (fake.reclaim_code < 0) {
 		error_set(why, "no reclaiming");
 		return fake.reclaim_code;
@@ -265,6 +264,30 @@ int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct er
 		pool->env.observe(pool->env.context, &fake.dead);
 	fake.dead.addr_be = 0;
 	return 0;
+}
+
+int pool_reclaim_for(struct pool *pool, const struct pool_request *request, struct error *why)
+{
+	ck_assert_ptr_nonnull(request->user);
+	trace("reclaim");
+	return fake_reclaim(pool, why);
+}
+
+int pool_count_waiting(struct pool *pool, uint64_t *ret_count, struct error *why)
+{
+	(void)pool;
+	(void)why;
+	fake.not_rested++;
+	*ret_count = fake.waiting;
+	return 0;
+}
+
+int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct error *why)
+{
+	(void)ret_count;
+	trace("reclaim all modules=%d", modules);
+	fake.waiting = 0;
+	return fake_reclaim(pool, why);
 }
 
 /* ---- a pppd that does ----------------------------------------------------------------------- */

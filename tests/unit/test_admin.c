@@ -422,6 +422,53 @@ START_TEST(ra_17_a_child_that_is_not_the_session_leaves_the_lock_alone)
 }
 END_TEST
 
+/* A clock that can be put right is not at hand: whoever has come late enough is refused. */
+START_TEST(ra_17_nobody_waits_for_ever_for_a_module_that_hangs)
+{
+	const int64_t ago_ms[] = { 40000, 29700 };
+	struct sigaction before;
+	int fd;
+
+	add("scripted", "");
+	ck_assert_int_eq(load(), 0);
+	fd = hang_in_module(runtime_dir, ago_ms[_i], true);
+	ck_assert_int_eq(admin_enter(admin, runtime_dir, &why), POOL_E_REFUSED);
+	ck_why("a module does not return: process 4711 has had ");
+	ck_why(_i == 0 ? "/modules.lock for 40 s" : "/modules.lock for 30 s");
+	/* The signal that has waited with us is as it was. */
+	ck_assert_int_eq(sigaction(SIGRTMAX - 3, NULL, &before), 0);
+	ck_assert(before.sa_handler == SIG_DFL);
+	close(fd);
+	ck_assert_int_eq(admin_enter(admin, runtime_dir, &why), 0);
+	admin_leave(admin);
+	/* Nothing of the one who was there last is left. */
+	fd = hang_in_module(runtime_dir, 0, false);
+	close(fd);
+}
+END_TEST
+
+START_TEST(ra_17_who_waits_is_served_when_the_module_returns)
+{
+	pid_t pid;
+	int status;
+	int fd;
+
+	add("scripted", "");
+	ck_assert_int_eq(load(), 0);
+	fd = hang_in_module(runtime_dir, 1000, _i == 0);
+	pid = fork();
+	if (pid == 0) {
+		close(fd);
+		_exit(admin_enter(admin, runtime_dir, &why) == 0 ? 7 : 1);
+	}
+	usleep(700000); /* some looks at who has it */
+	ck_assert_int_eq(waitpid(pid, &status, WNOHANG), 0);
+	close(fd);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 7);
+}
+END_TEST
+
 START_TEST(a_lock_that_is_a_link_is_not_followed)
 {
 	char text[PATH_MAX + 16];
@@ -480,6 +527,8 @@ int main(void)
 	tcase_add_test(all, ra_17_a_process_that_dies_inside_frees_the_lock);
 	tcase_add_test(all, ra_17_a_child_of_a_module_does_not_keep_the_lock);
 	tcase_add_test(all, ra_17_a_child_that_is_not_the_session_leaves_the_lock_alone);
+	tcase_add_loop_test(all, ra_17_nobody_waits_for_ever_for_a_module_that_hangs, 0, 2);
+	tcase_add_loop_test(all, ra_17_who_waits_is_served_when_the_module_returns, 0, 2);
 	tcase_add_test(all, a_lock_that_is_a_link_is_not_followed);
 	tcase_add_loop_test(all, t24_ra_42_addresses_that_nobody_can_have, 0,
 			    sizeof(addresses) / sizeof(addresses[0]));

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The pool through its public interface; the invariants are those of "What must always hold". */
 #include "fixture.h"
+
+#include <sys/wait.h>
+
 #include "suite.h"
 
 #define FOUR "pools = ( { name = \"p\"; ranges = (\"10.0.0.1-10.0.0.4\"); %s } );"
@@ -142,6 +145,59 @@ START_TEST(sticky_survives_a_reboot)
 	ASSERT_GETS(&alice, "carol", "10.0.0.3");
 	give_back(&alice);
 	ASSERT_GETS(&alice, "alice", "10.0.0.1");
+}
+END_TEST
+
+/* A rest has nothing to do with `sticky`: the next user of the address is to be another one, or later. */
+START_TEST(rest_survives_a_reboot_where_nothing_is_sticky)
+{
+	struct pool_lease leases[4];
+	const char *hold =
+		_i == 0 ? "sticky = false; hold = \"forever\";" : "sticky = false; hold = \"60s\";";
+
+	load_four(hold);
+	ASSERT_GETS(&leases[0], "alice", "10.0.0.1");
+	give_back(&leases[0]);
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	fixture_close();
+	scratch_remove_below(fixture.dir, "run");
+	fixture.boot_ms = 5000;
+	fixture.unix_sec += 10;
+	load_four(hold);
+	ASSERT_GETS(&leases[0], "bob", "10.0.0.2");
+	ASSERT_GETS(&leases[1], "carol", "10.0.0.3");
+	ASSERT_GETS(&leases[2], "dave", "10.0.0.4");
+	ASSERT_REFUSED("eve", "1 at rest");
+	ASSERT_GETS(&leases[3], "alice", "10.0.0.1");
+}
+END_TEST
+
+/* The end that was written down is not the last one: since then nothing had to be written. */
+START_TEST(rest_after_a_reboot_is_not_counted_from_an_earlier_end)
+{
+	struct pool_lease lease;
+
+	load_four("hold = \"60s\";");
+	ASSERT_GETS(&lease, "alice", "10.0.0.1");
+	give_back(&lease);
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	ASSERT_GETS(&lease, "alice", "10.0.0.1");
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	fixture.boot_ms += 86400000;
+	fixture.unix_sec += 86400;
+	if (_i == 0)
+		give_back(&lease);
+	else
+		pool_lease_abandon(&lease); /* with the machine */
+	fixture_close();
+	scratch_remove_below(fixture.dir, "run");
+	fixture.boot_ms = 5000;
+	fixture.unix_sec += 10;
+	load_four("hold = \"60s\"; order = \"sequential\";");
+	ASSERT_GETS(&lease, "bob", "10.0.0.2");
+	fixture.boot_ms += 60000;
+	fixture.unix_sec += 60;
+	ASSERT_GETS(&lease, "carol", "10.0.0.1");
 }
 END_TEST
 
@@ -545,6 +601,192 @@ START_TEST(modules_addresses_are_in_the_same_registry)
 }
 END_TEST
 
+#define MODULE_LEASES 200
+
+/* What the observer was told of dead sessions of modules: how often of each address, and in all. */
+static struct {
+	unsigned int of[MODULE_LEASES];
+	unsigned int n;
+} told;
+
+static void count_told(const struct pool_event *event)
+{
+	uint32_t i = ntohl(event->addr_be) - 0x0a090000;
+
+	if (event->kind != POOL_EVENT_RECLAIM)
+		return;
+	ck_assert_uint_lt(i, MODULE_LEASES);
+	told.of[i]++;
+	told.n++;
+}
+
+static void record_many(struct pool_lease leases[MODULE_LEASES])
+{
+	char user[16];
+	char port[16];
+	struct pool_request request = { .user = user, .port = port };
+	struct pool_choice choice = { .module = "M", .notify = true };
+
+	told.n = 0;
+	memset(told.of, 0, sizeof(told.of));
+	for (unsigned int i = 0; i < MODULE_LEASES; i++) {
+		leases[i] = POOL_LEASE_NONE;
+		snprintf(user, sizeof(user), "u%u", i);
+		snprintf(port, sizeof(port), "p%u", i);
+		choice.addr_be = htonl(0x0a090000 + i);
+		ck_assert_int_eq(
+			pool_record(fixture.pool, &request, &choice, &leases[i], &fixture.why), 0);
+	}
+	fixture.on_event = count_told;
+}
+
+static void reclaim_for(const char *user, const char *port, const char *candidate)
+{
+	const struct pool_request request = {
+		.user = user, .port = port, .candidate_be = candidate != NULL ? be(candidate) : 0
+	};
+
+	ck_assert_int_eq(pool_reclaim_for(fixture.pool, &request, &fixture.why), 0);
+}
+
+START_TEST(ra_54_what_a_module_would_want_to_hear_first_is_told_first)
+{
+	struct pool_lease leases[MODULE_LEASES];
+
+	load_four("");
+	record_many(leases);
+	reclaim_for("x", "x", NULL); /* the next look is at those behind the first ones */
+	ck_assert_uint_eq(told.n, 0);
+	pool_lease_abandon(&leases[190]);
+	pool_lease_abandon(&leases[191]);
+	pool_lease_abandon(&leases[192]);
+	pool_lease_abandon(&leases[193]);
+	reclaim_for("u190", "p191", "10.9.0.192");
+	ck_assert_uint_eq(told.n, 3);
+	ck_assert_uint_eq(told.of[190], 1);
+	ck_assert_uint_eq(told.of[191], 1);
+	ck_assert_uint_eq(told.of[192], 1);
+	for (unsigned int i = 0; i < MODULE_LEASES; i++)
+		pool_lease_abandon(&leases[i]);
+}
+END_TEST
+
+START_TEST(ra_54_everybody_dead_is_told_of_once_though_a_look_is_at_few)
+{
+	struct pool_lease leases[MODULE_LEASES];
+
+	load_four("");
+	record_many(leases);
+	for (unsigned int i = 0; i < MODULE_LEASES; i++)
+		pool_lease_abandon(&leases[i]);
+	for (unsigned int turn = 0; turn < 4; turn++) {
+		reclaim_for("x", "x", NULL);
+		ck_assert_uint_le(told.n, 64 * (turn + 1));
+	}
+	for (unsigned int i = 0; i < MODULE_LEASES; i++)
+		ck_assert_uint_eq(told.of[i], 1);
+}
+END_TEST
+
+static void die_of_event(const struct pool_event *event)
+{
+	if (event->kind == POOL_EVENT_RECLAIM)
+		_exit(7);
+}
+
+/* A module crashes when it is told of one: the others are still there to be told of. */
+START_TEST(ra_54_who_dies_while_telling_leaves_the_others_to_be_told)
+{
+	struct pool_lease leases[MODULE_LEASES];
+	uint64_t count;
+	int status;
+	pid_t pid;
+
+	load_four("");
+	record_many(leases);
+	for (unsigned int i = 0; i < MODULE_LEASES; i++)
+		pool_lease_abandon(&leases[i]);
+	pool_rest(fixture.pool);
+	pid = fork();
+	if (pid == 0) {
+		fixture.on_event = die_of_event;
+		if (_i == 0)
+			reclaim_for("x", "x", NULL);
+		else
+			(void)pool_reclaim(fixture.pool, true, NULL, &fixture.why);
+		_exit(1);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WEXITSTATUS(status), 7);
+	ck_assert_int_eq(pool_reclaim(fixture.pool, true, &count, &fixture.why), 0);
+	ck_assert_uint_eq(count, MODULE_LEASES - 1);
+}
+END_TEST
+
+/* Where few are left the next look is at all of them, wherever the last one has ended. */
+START_TEST(ra_54_of_few_none_is_passed_over)
+{
+	struct pool_lease leases[MODULE_LEASES];
+
+	load_four("");
+	record_many(leases);
+	reclaim_for("x", "x", NULL);
+	for (unsigned int i = 40; i < MODULE_LEASES; i++)
+		ck_assert_int_eq(pool_release(fixture.pool, &leases[i], &fixture.why), 0);
+	for (unsigned int i = 0; i < 40; i++) {
+		pool_lease_abandon(&leases[i]);
+		reclaim_for("x", "x", NULL);
+		ck_assert_uint_eq(told.n, i + 1);
+	}
+}
+END_TEST
+
+START_TEST(names_longer_than_any_lease_has_are_nobodys)
+{
+	struct pool_lease leases[MODULE_LEASES];
+	char name[2000];
+
+	memset(name, 'u', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	load_four("");
+	record_many(leases);
+	reclaim_for(name, name, "255.255.255.255");
+	ck_assert_uint_eq(told.n, 0);
+	for (unsigned int i = 0; i < MODULE_LEASES; i++)
+		pool_lease_abandon(&leases[i]);
+}
+END_TEST
+
+/* While the built-in pool chooses, no module can be told; so what one has to be told of stays. */
+START_TEST(ra_54_a_particular_address_is_not_taken_from_a_module_unheard)
+{
+	const struct pool_request has = { .user = "r", .port = "p" };
+	const struct pool_request request = { .user = "m", .port = "p" };
+	const struct pool_request wants = { .user = "b",
+					    .port = "p",
+					    .candidate_be = be("10.0.0.2") };
+	struct pool_choice choice = { .addr_be = be("10.0.0.1"), .module = "M", .notify = true };
+	struct pool_lease lease = POOL_LEASE_NONE;
+
+	load_four("} ); assign = ( { user = \"r\"; address = \"10.0.0.1\"; }, { pool = \"p\"; ");
+	for (int i = 0; i < 2; i++) {
+		choice.addr_be = htonl(0x0a000001 + (uint32_t)i);
+		ck_assert_int_eq(pool_record(fixture.pool, i == 0 ? &has : &request, &choice,
+					     &lease, &fixture.why),
+				 0);
+		pool_lease_abandon(&lease);
+	}
+	ck_assert_int_eq(acquire(&lease, "r"), POOL_E_REFUSED);
+	ck_assert_int_eq(pool_acquire(fixture.pool, &wants, &lease, &fixture.why), POOL_E_REFUSED);
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_RECLAIM], 0);
+	ck_assert_int_eq(pool_reclaim(fixture.pool, true, NULL, &fixture.why), 0);
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_RECLAIM], 2);
+	ASSERT_GETS(&lease, "r", "10.0.0.1");
+	lease = POOL_LEASE_NONE;
+	ck_assert_int_eq(pool_acquire(fixture.pool, &wants, &lease, &fixture.why), 0);
+}
+END_TEST
+
 START_TEST(alarm_is_told_once_each_way)
 {
 	struct pool_lease leases[4];
@@ -827,6 +1069,8 @@ int main(void)
 	tcase_add_test(tcase, random_order_gives_every_address_once);
 	tcase_add_test(tcase, sticky_gives_the_last_address_back);
 	tcase_add_test(tcase, sticky_survives_a_reboot);
+	tcase_add_loop_test(tcase, rest_after_a_reboot_is_not_counted_from_an_earlier_end, 0, 2);
+	tcase_add_loop_test(tcase, rest_survives_a_reboot_where_nothing_is_sticky, 0, 2);
 	tcase_add_test(tcase, a_memory_that_others_may_write_is_not_used);
 	tcase_add_test(tcase, hold_keeps_others_away);
 	tcase_add_test(tcase, hold_in_the_other_orders);
@@ -847,6 +1091,12 @@ int main(void)
 	tcase_add_test(tcase, addresses_in_use_here_are_passed_over);
 	tcase_add_test(tcase, our_end_is_never_the_peers);
 	tcase_add_test(tcase, modules_addresses_are_in_the_same_registry);
+	tcase_add_test(tcase, ra_54_what_a_module_would_want_to_hear_first_is_told_first);
+	tcase_add_test(tcase, ra_54_everybody_dead_is_told_of_once_though_a_look_is_at_few);
+	tcase_add_loop_test(tcase, ra_54_who_dies_while_telling_leaves_the_others_to_be_told, 0, 2);
+	tcase_add_test(tcase, ra_54_of_few_none_is_passed_over);
+	tcase_add_test(tcase, names_longer_than_any_lease_has_are_nobodys);
+	tcase_add_test(tcase, ra_54_a_particular_address_is_not_taken_from_a_module_unheard);
 	tcase_add_test(tcase, alarm_is_told_once_each_way);
 	tcase_add_test(tcase, a_changed_configuration_loses_no_address);
 	tcase_add_test(tcase, explain_says_what_acquire_does);

@@ -14,7 +14,7 @@
 #define LOG_SERVED                                                                                 \
 	"log0 rasip: lease address=10.0.0.1 group=239.192.0.1 server=192.0.2.1:2535 "              \
 	"until=1970-01-01T00:16:40Z\n"
-#define ACQUIRED "reclaim modules=1\nacquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
+#define ACQUIRED "reclaim\nacquire alice ttyS0 pool=- candidate=0.0.0.0 local=0.0.0.0\n"
 
 static int64_t prepare(const char *user, uint32_t candidate_be)
 {
@@ -68,7 +68,7 @@ START_TEST(another_question_is_prepared_anew)
 	expect_trace(
 		"prepare alice candidate=0.0.0.0\nunprepare\nprepare alice candidate=10.0.0.99\n");
 	ck_assert(choose("bob"));
-	expect_trace("unprepare\nreclaim modules=1\nacquire bob ttyS0 pool=- candidate=0.0.0.0 "
+	expect_trace("unprepare\nreclaim\nacquire bob ttyS0 pool=- candidate=0.0.0.0 "
 		     "local=0.0.0.0\n" ENV_SET PLAIN_LINK);
 }
 END_TEST
