@@ -464,9 +464,11 @@ static int tell_full(struct local *local)
 	uint64_t resting = 0;
 	int code;
 
-	/* Counting takes a while with many at rest, and until a scan has been made nobody reads it. */
-	if (!local->op->proven && local->op->trace == NULL)
+	/* Counting takes a while with many at rest, and is done once a scan has proven it. */
+	if (!local->op->proven && local->op->trace == NULL) {
+		error_set(local->op->error, "pool %s is full", local->config->name);
 		return LOCAL_FULL;
+	}
 	code = local_count_resting(local->op, local->pool, &resting);
 	if (code < 0)
 		return code;
