@@ -409,18 +409,20 @@ static int make_counters(struct op *op, struct pool_counters *ret)
 struct pool_counters *op_counters(struct op *op, size_t pool, bool change, int *ret_code)
 {
 	struct op_counters *counters = &op->counters[pool];
+	bool made = false;
 	int code = 0;
 
 	if (!counters->loaded) {
 		code = record_get_pool(op->txn, op_pool_name(op, pool), &counters->now);
-		if (code == POOL_E_NOT_FOUND)
+		made = code == POOL_E_NOT_FOUND;
+		if (made)
 			code = make_counters(op, &counters->now);
 		if (code < 0) {
 			*ret_code = op_fail(op, code);
 			return NULL;
 		}
 		counters->loaded = true;
-		counters->changed = false;
+		counters->changed = made; /* the number is given away */
 	}
 	counters->changed |= change;
 	return &counters->now;

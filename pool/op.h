@@ -90,8 +90,8 @@ int op_commit(struct op *op) __attribute__((warn_unused_result));
 /* Frees everything; aborts what has not been committed. */
 void op_done(struct op *op);
 
-/* The counters of a pool of the configuration, made if the store has none; marks them changed if
- * `change`. NULL, with op->error set and *ret_code, if they cannot be read. */
+/* The counters of a pool of the configuration, made, and changed, if the store has none; marks them
+ * changed if `change`. NULL, with op->error set and *ret_code, if they cannot be read. */
 struct pool_counters *op_counters(struct op *op, size_t pool, bool change, int *ret_code);
 
 /* The index in the configuration of the pool with this number in the store, which an address's

@@ -138,6 +138,27 @@ START_TEST(a_pool_that_looks_full_says_so)
 }
 END_TEST
 
+/* Looking at a pool that nobody has used gave it a number, which the next look did not find. */
+START_TEST(looking_at_a_pool_uses_up_no_number)
+{
+	const struct pool_counters *counters;
+	uint32_t numbers[2];
+	struct op op;
+	int code;
+
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.1\"); } );");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(op_begin(&op, fixture.pool, true, &fixture.why), 0);
+		counters = op_counters(&op, 0, false, &code);
+		ck_assert_ptr_nonnull(counters);
+		numbers[i] = counters->number;
+		ck_assert_int_eq(op_commit(&op), 0);
+		op_done(&op);
+	}
+	ck_assert_uint_eq(numbers[0], numbers[1]);
+}
+END_TEST
+
 static uint64_t position_of_first_pool(void)
 {
 	const struct pool_counters *counters;
@@ -753,6 +774,7 @@ static TCase *make_tcase(void)
 	tcase_add_test(tcase, a_conflict_is_nobodys_rest);
 	tcase_add_test(tcase, no_refusal_while_a_pool_of_the_chain_is_unproven);
 	tcase_add_test(tcase, a_pool_that_looks_full_says_so);
+	tcase_add_test(tcase, looking_at_a_pool_uses_up_no_number);
 	tcase_add_test(tcase, an_old_sessions_end_does_not_put_the_pool_back);
 	tcase_add_test(tcase, a_rested_address_behind_stale_entries_is_found);
 	tcase_add_test(tcase, a_batch_of_useless_suspects_does_not_stop_a_scan);
