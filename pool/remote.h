@@ -44,7 +44,7 @@ struct pool_served {
 	bool may_shorten;           /* the server cannot give as much as is left: less will do */
 	bool is_lost;               /* the session may not go on with it */
 	bool is_gone;               /* the server does not know it: nothing is owed */
-	struct error why;           /* of the last renewal that failed */
+	struct error why;           /* of the last renewal that failed, or of the loss */
 };
 
 /* As local_choose(), and REMOTE_ASK. */
