@@ -425,44 +425,25 @@ bool remote_ask(struct pool *pool)
 
 /* ---- answers ---------------------------------------------------------------------------------- */
 
-bool remote_starts_later(const struct talk *talk)
-{
-	const struct madcap_client_answer *answer = madcap_client_answer(&talk->client, 0);
-	struct madcap_message message;
-
-	if (answer == NULL ||
-	    madcap_message_decode(answer->data, answer->size, &message).fault != MADCAP_FINE)
-		return true;
-	return madcap_message_has(&message, MADCAP_OPT_START_TIME) &&
-	       message.start_time > message.current_time;
-}
-
 bool remote_is_unknown(const struct talk *talk)
 {
 	return madcap_client_all_refused(&talk->client) &&
 	       madcap_client_refusal(&talk->client)->error == MADCAP_ERR_LEASE_ID_UNKNOWN;
 }
 
-int64_t remote_lease_sec(const struct talk *talk, const struct madcap_grant *grant)
+int64_t remote_lease_sec(const struct madcap_grant *grant)
 {
-	const struct madcap_client_answer *answer = madcap_client_answer(&talk->client, 0);
 	int64_t lease_sec = grant->end_sec - grant->start_sec;
-	struct madcap_message message;
 
-	if (answer == NULL ||
-	    madcap_message_decode(answer->data, answer->size, &message).fault != MADCAP_FINE)
-		return 0;
-	if (madcap_message_has(&message, MADCAP_OPT_START_TIME) &&
-	    message.start_time < message.current_time)
-		lease_sec -= (int64_t)message.current_time - message.start_time;
+	if (grant->begins_in_sec < 0)
+		lease_sec += grant->begins_in_sec;
 	return lease_sec > 0 ? lease_sec : 0;
 }
 
 /* The address that was granted, if it can be used; else why not. */
 static const char *judge_grant(struct pool *pool, const struct madcap_grant *grant)
 {
-	struct remote *remote = pool->remote;
-	struct ask *ask = &remote->ask;
+	struct ask *ask = &pool->remote->ask;
 	const uint8_t *bytes = grant->ranges[0].first.bytes;
 	uint32_t group = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
 			 (uint32_t)bytes[2] << 8 | bytes[3];
@@ -471,7 +452,7 @@ static const char *judge_grant(struct pool *pool, const struct madcap_grant *gra
 	if (grant->count != 1 || ask->addr == 0 ||
 	    (ask->state == ASK_ADOPTING && ask->addr != ask->record.addr))
 		return "has granted something else than what was asked for";
-	if (remote_starts_later(&remote->talk))
+	if (grant->begins_in_sec > 0)
 		return "grants an address at a later time only";
 	return NULL;
 }
@@ -479,14 +460,13 @@ static const char *judge_grant(struct pool *pool, const struct madcap_grant *gra
 static void use_grant(struct pool *pool, const struct madcap_grant *grant)
 {
 	struct ask *ask = &pool->remote->ask;
-	int64_t lease_sec = remote_lease_sec(&pool->remote->talk, grant);
+	int64_t lease_sec = remote_lease_sec(grant);
 
 	ask->record.servers[0] = grant->server;
 	ask->record.n_servers = 1;
 	ask->record.mobile = grant->mobile;
 	ask->record.end_sec = pool->env.unix_sec(pool->env.context) + lease_sec;
-	ask->end_us = (uint64_t)(pool->remote->talk.began_us + CLOCK_OFFSET_US) +
-		      (uint64_t)lease_sec * 1000000;
+	ask->end_us = pool->remote->talk.began_us + (uint64_t)lease_sec * 1000000;
 	ask->state = ASK_GRANTED;
 }
 
@@ -538,16 +518,6 @@ static void take_grant(struct pool *pool)
 	madcap_grant_done(&grant);
 }
 
-/* "None of these": any other refusal may have any reason, and is no proof. */
-static bool says_full(const struct madcap_client *client)
-{
-	const struct madcap_refusal *refusal = madcap_client_refusal(client);
-
-	return madcap_client_code(client) == MADCAP_CLIENT_E_REFUSED &&
-	       refusal->error == MADCAP_ERR_NOT_COMPLETED && refusal->extra_size >= 2 &&
-	       (refusal->extra[0] << 8 | refusal->extra[1]) == MADCAP_OPT_RANGES;
-}
-
 static void note_failure(struct pool *pool)
 {
 	struct ask *ask = &pool->remote->ask;
@@ -581,8 +551,9 @@ static void conclude_request(struct pool *pool)
 		take_grant(pool);
 		return;
 	}
-	/* Of several that were found, only the newest refusal is known. */
-	if (!says_full(client) ||
+	/* "None of these": any other refusal may have any reason, and is no proof. Of several servers
+	 * that were found, only the newest refusal is known. */
+	if (!madcap_client_refused_for(client, MADCAP_OPT_RANGES) ||
 	    (remote->ask.servers.n == 0 && madcap_client_n_refusals(client) > 1))
 		note_failure(pool);
 	if (madcap_client_n_silent(client) > 0 ||
@@ -720,8 +691,7 @@ int remote_bind(struct pool *pool, struct pool_lease *lease, struct error *error
 		free(served);
 		return code;
 	}
-	remote_schedule(served, (uint64_t)(pool->remote->talk.began_us + CLOCK_OFFSET_US),
-			ask->end_us);
+	remote_schedule(served, pool->remote->talk.began_us, ask->end_us);
 	ask->is_recorded = false;
 	ask->state = ASK_NOTHING;
 	lease->served = served;

@@ -119,11 +119,8 @@ struct madcap_servers remote_servers(const struct config_pool *config,
 /* When to renew a lease that was asked for at `began_us`; both as records hold the boot clock. */
 void remote_schedule(struct pool_served *served, uint64_t began_us, uint64_t end_us);
 
-/* Whether the answer to the talk that is over grants a lease for later: by the server's own clock. */
-bool remote_starts_later(const struct talk *talk);
-
 /* How long a grant lasts from now on: its start may lie in the past, by the server's own clock. */
-int64_t remote_lease_sec(const struct talk *talk, const struct madcap_grant *grant);
+int64_t remote_lease_sec(const struct madcap_grant *grant);
 
 /* Only this refusal, and of all that were asked, says that the server has no such lease; after any other, it may. */
 bool remote_is_unknown(const struct talk *talk);

@@ -94,8 +94,8 @@ static int use_renewal(struct pool *pool, struct pool_lease *lease,
 {
 	struct pool_served *served = lease->served;
 	struct server_lease renewed = served->record;
-	uint64_t began_us = (uint64_t)(pool->remote->talk.began_us + CLOCK_OFFSET_US);
-	int64_t lease_sec = remote_lease_sec(&pool->remote->talk, grant);
+	uint64_t began_us = pool->remote->talk.began_us;
+	int64_t lease_sec = remote_lease_sec(grant);
 	struct error problem = { "" };
 	int code;
 
@@ -131,20 +131,10 @@ static bool is_renewed(const struct pool_lease *lease, const struct madcap_grant
 	return false;
 }
 
-/* The server will not give a lease that lasts as long as the present one. */
-static bool wants_shorter(const struct madcap_client *client)
-{
-	const struct madcap_refusal *refusal = madcap_client_refusal(client);
-
-	return madcap_client_code(client) == MADCAP_CLIENT_E_REFUSED && refusal->extra_size >= 2 &&
-	       refusal->error == MADCAP_ERR_NOT_COMPLETED &&
-	       (refusal->extra[0] << 8 | refusal->extra[1]) == MADCAP_OPT_MIN_LEASE_TIME;
-}
-
 static int conclude_grant(struct pool *pool, struct pool_lease *lease,
 			  const struct madcap_grant *grant, struct error *why)
 {
-	if (remote_starts_later(&pool->remote->talk))
+	if (grant->begins_in_sec > 0)
 		return lose_for(lease->served, "its server has renewed it for later", why);
 	if (!is_renewed(lease, grant))
 		return lose_for(lease->served, "its server has renewed another one", why);
@@ -158,7 +148,8 @@ static int conclude_failure(struct pool *pool, struct pool_lease *lease, struct 
 	char text[IP4_TEXT_SIZE];
 	struct error ignored;
 
-	if (wants_shorter(client) && !served->may_shorten) {
+	/* It will not give a lease that lasts as long as the present one. */
+	if (madcap_client_refused_for(client, MADCAP_OPT_MIN_LEASE_TIME) && !served->may_shorten) {
 		served->may_shorten = true;
 		served->renew_us = remote_stamp(pool);
 		return 0;
