@@ -92,12 +92,6 @@ void remote_warn(struct pool *pool, const char *format, ...)
 	pool->env.observe(pool->env.context, &event);
 }
 
-bool remote_is_same_server(const struct madcap_endpoint *a, const struct madcap_endpoint *b)
-{
-	return a->port == b->port && a->zone == b->zone &&
-	       madcap_address_equal(&a->address, &b->address);
-}
-
 struct madcap_servers remote_servers(const struct config_pool *config,
 				     const struct madcap_endpoint *first)
 {
@@ -111,7 +105,7 @@ struct madcap_servers remote_servers(const struct config_pool *config,
 		const struct madcap_endpoint *server = &config->madcap.servers[i];
 
 		if (servers.n < MADCAP_CLIENT_SERVERS_MAX &&
-		    (first == NULL || !remote_is_same_server(server, first)))
+		    (first == NULL || !madcap_endpoint_equal(server, first)))
 			servers.server[servers.n++] = *server;
 	}
 	return servers;

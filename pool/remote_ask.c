@@ -479,7 +479,7 @@ static void owe_the_silent(struct pool *pool, const struct madcap_grant *grant)
 
 	owed.n_servers = 0;
 	for (size_t i = 0; i < madcap_client_n_silent(client); i++)
-		if (!remote_is_same_server(madcap_client_silent(client, i), &grant->server))
+		if (!madcap_endpoint_equal(madcap_client_silent(client, i), &grant->server))
 			owed.servers[owed.n_servers++] = *madcap_client_silent(client, i);
 	if (owed.n_servers == 0 || grant->mobile)
 		return;
@@ -606,7 +606,7 @@ static void note_chosen(struct pool *pool)
 	if (madcap_client_state(&remote->talk.client) != MADCAP_CLIENT_TAKING ||
 	    ask->servers.n > 0 || after.n_servers == REMOTE_SERVERS_MAX)
 		return;
-	if (after.n_servers > 0 && remote_is_same_server(&after.servers[after.n_servers - 1], peer))
+	if (after.n_servers > 0 && madcap_endpoint_equal(&after.servers[after.n_servers - 1], peer))
 		return;
 	after.servers[after.n_servers++] = *peer;
 	if (server_lease_change(pool, &ask->record, &after, &why) == 0)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "madcap/endpoint.h"
 #include "remote_impl.h"
 
 /* How far one look goes, and for how long a server is asked for one lease. */
@@ -179,7 +180,7 @@ static int look(struct pool *pool, size_t *ret_seen, struct error *why)
 static bool is_dead(const struct delivery *delivery, const struct madcap_endpoint *server)
 {
 	for (size_t i = 0; i < delivery->n_dead; i++)
-		if (remote_is_same_server(&delivery->dead[i], server))
+		if (madcap_endpoint_equal(&delivery->dead[i], server))
 			return true;
 	return false;
 }

@@ -109,8 +109,6 @@ void remote_deliver_stop(struct pool *pool);
 uint64_t remote_stamp(const struct pool *pool); /* the boot clock as records hold it */
 int64_t remote_now_ms(const struct pool *pool);
 
-bool remote_is_same_server(const struct madcap_endpoint *a, const struct madcap_endpoint *b);
-
 /* The configured servers, in order; `first`, if not NULL, before all others. Where the pool has
  * none, the group in which they are looked for. */
 struct madcap_servers remote_servers(const struct config_pool *config,
