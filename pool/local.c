@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "array.h"
 #include "parse.h"
 #include "permute.h"
 
@@ -445,7 +446,7 @@ int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 	if (local.counters == NULL)
 		return code;
 	*ret = 0;
-	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(queues); i++) {
 		uint64_t rest = queues[i] == QUEUE_TIME ? hold_us(&local) : 0;
 		uint64_t from = rest < op->stamp ? op->stamp - rest + 1 : 0;
 		const struct key begin = key_queue(local.counters->number, queues[i], from, 0);

@@ -13,6 +13,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "directory.h"
 #include "hash.h"
 #include "memory.h"
@@ -181,7 +182,7 @@ void op_block_signals(sigset_t *ret_before)
 	sigset_t set;
 
 	sigfillset(&set);
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
 		sigdelset(&set, faults[i]);
 	sigprocmask(SIG_BLOCK, &set, ret_before);
 }

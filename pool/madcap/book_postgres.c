@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "array.h"
 #include "book_postgres_impl.h"
 #include "book_postgres_schema.h"
 
@@ -114,7 +115,7 @@ static void ask(struct postgres_book *book)
 
 	snprintf(timeout, sizeof(timeout), "%d", book->timeout_ms);
 	snprintf(longest, sizeof(longest), "%d", book->timeout_ms + STATEMENT_EXTRA_MS);
-	postgres_link_send(book->link, statements, sizeof(statements) / sizeof(statements[0]));
+	postgres_link_send(book->link, statements, ARRAY_SIZE(statements));
 	book->phase = PHASE_ASKING;
 }
 

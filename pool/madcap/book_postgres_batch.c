@@ -9,9 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "array.h"
 #include "book_postgres_schema.h"
-
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* After a batch that was overtaken, for so long each one begins with the lock. */
 #define CONTENDED_MS 1000

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "address.h"
+#include "array.h"
 #include "madcapd.h"
 #include "parse.h"
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define PIECE 500 /* leases told, or passed over, at a time */
 #define TRIES 4   /* of a change, where others that share the book overtake it */
 #define ID_TEXT_SIZE (2 * BOOK_ID_MAX + 1)

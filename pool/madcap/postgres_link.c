@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "array.h"
+
 #define KEYS_MAX 64
 #define HOST_TEXT_SIZE 160
 
@@ -95,7 +97,7 @@ static bool is_refusal(const char *sqlstate)
 {
 	static const char *const classes[] = { "08P", "0A", "22", "23", "28", "3D", "3F", "42" };
 
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
 		if (strncmp(sqlstate, classes[i], strlen(classes[i])) == 0)
 			return true;
 	}
