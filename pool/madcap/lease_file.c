@@ -100,28 +100,12 @@ int lease_check(const struct madcap_lease *lease, struct error *error)
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool lease_parse_id(const char *text, struct madcap_client_id *ret)
 {
-	struct madcap_client_id id = { .size = strlen(text) / 2 };
+	struct madcap_client_id id = { .size = 0 };
 
-	if (id.size == 0 || id.size > sizeof(id.bytes) || strlen(text) % 2 != 0)
+	if (!parse_octets(text, sizeof(id.bytes), id.bytes, &id.size))
 		return false;
-	for (size_t i = 0; i < id.size; i++) {
-		int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		id.bytes[i] = (uint8_t)(high << 4 | low);
-	}
 	*ret = id;
 	return true;
 }
@@ -327,13 +311,13 @@ static char *print_object(const json_t *object)
 
 char *lease_print(const struct madcap_lease *lease)
 {
-	char id[2 * MADCAP_CLIENT_ID_MAX + 1] = "", start[TIME_TEXT_SIZE], stop[TIME_TEXT_SIZE];
+	char id[OCTETS_TEXT_SIZE(MADCAP_CLIENT_ID_MAX)], start[TIME_TEXT_SIZE],
+		stop[TIME_TEXT_SIZE];
 	json_t *object = json_object();
 	char *text = NULL;
 	int bad = 0;
 
-	for (size_t i = 0; i < lease->id.size; i++)
-		snprintf(id + 2 * i, 3, "%02x", lease->id.bytes[i]);
+	format_octets(lease->id.bytes, lease->id.size, id);
 	bad |= json_object_set_new(object, "request_id", json_string(id));
 	bad |= json_object_set_new(object, "server",
 				   lease->server[0] != '\0' ? json_string(lease->server)
