@@ -348,6 +348,14 @@ void op_done(struct op *op)
 	*op = (struct op){ 0 };
 }
 
+int op_end(struct op *op, int code)
+{
+	if (code == 0)
+		code = op_commit(op);
+	op_done(op);
+	return code;
+}
+
 void op_set_failure(struct op *op, int code)
 {
 	if (code == POOL_E_DAMAGED)

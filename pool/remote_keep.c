@@ -81,8 +81,7 @@ static void show_new_end(struct pool *pool, const struct pool_lease *lease)
 
 	if (code == 0) {
 		code = record_put_served(op.txn, ntohl(lease->addr_be), &shown);
-		code = code < 0 ? op_fail(&op, code) : op_commit(&op);
-		op_done(&op);
+		code = op_end(&op, code < 0 ? op_fail(&op, code) : 0);
 	}
 	if (code < 0)
 		remote_warn(pool, "a renewal is not shown: %s", why.text);
