@@ -127,9 +127,8 @@ static int find_owed(struct pool *pool, struct lot *lot, struct error *why)
 static int take_up(struct pool *pool, const struct lot *lot, struct error *why)
 {
 	struct delivery *delivery = &pool->remote->delivery;
-	const struct server_claim how = {
+	const struct server_claim owed = {
 		.busy_us = remote_stamp(pool) + UINT64_C(1000000) * REMOTE_OWED_SEC,
-		.owed = true,
 	};
 	struct server_lease gone[DELIVER_MAX];
 	size_t n_gone = 0;
@@ -144,7 +143,7 @@ static int take_up(struct pool *pool, const struct lot *lot, struct error *why)
 	if (n_gone > 0)
 		code = server_lease_remove(pool, gone, n_gone, why);
 	if (code == 0 && delivery->n > 0)
-		code = server_lease_claim(pool, delivery->owed, &delivery->n, &how, why);
+		code = server_lease_claim(pool, delivery->owed, &delivery->n, &owed, why);
 	if (code < 0)
 		delivery->n = 0;
 	return code;
@@ -236,7 +235,7 @@ static bool send_next(struct pool *pool)
 static int finish_delivery(struct pool *pool, uint64_t wait_us, struct error *why)
 {
 	struct delivery *delivery = &pool->remote->delivery;
-	const struct server_claim how = { .busy_us = remote_stamp(pool) + wait_us, .owed = true };
+	const struct server_claim still_owed = { .busy_us = remote_stamp(pool) + wait_us };
 	int64_t now_sec = pool->env.unix_sec(pool->env.context);
 	struct server_lease *owed = delivery->owed;
 	size_t n_done = 0, n_left;
@@ -257,7 +256,7 @@ static int finish_delivery(struct pool *pool, uint64_t wait_us, struct error *wh
 	if (n_done > 0)
 		code = server_lease_remove(pool, owed, n_done, why);
 	if (code == 0 && n_left > 0)
-		code = server_lease_claim(pool, owed + n_done, &n_left, &how, why);
+		code = server_lease_claim(pool, owed + n_done, &n_left, &still_owed, why);
 	return code;
 }
 
