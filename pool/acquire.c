@@ -121,7 +121,7 @@ int pool_record(struct pool *pool, const struct pool_request *request,
 static bool needs_server(struct pool *pool, const struct pool_request *request)
 {
 	struct search search;
-	struct error ignored;
+	struct error ignored = { "" };
 	int code = search_begin(&search, pool, request, NULL, &ignored);
 
 	if (code == 0) {

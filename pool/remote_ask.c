@@ -112,6 +112,7 @@ static void give_back(struct pool *pool)
 
 /* ---- asking ----------------------------------------------------------------------------------- */
 
+/* What is printed may be ask->why's own text. */
 static void fail(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void fail(struct pool *pool, const char *format, ...)
@@ -235,9 +236,7 @@ static void request(struct pool *pool)
 	} else if (!make_ranges(pool, ranges, &query.n_ranges)) {
 		fail(pool, "there is nothing to be asked for");
 	} else if (record_request(pool) < 0) {
-		const struct error why = ask->why;
-
-		fail(pool, "%.400s", why.text);
+		fail(pool, "%s", ask->why.text);
 	} else {
 		start_talk(pool, &query, &servers);
 	}
@@ -249,12 +248,11 @@ static void begin_turn(struct pool *pool, enum ask_state state);
 static void end_turn(struct pool *pool)
 {
 	struct ask *ask = &pool->remote->ask;
-	const struct error why = ask->why;
 
 	if (ask->state == ASK_FIRST) {
 		begin_turn(pool, ASK_ANY);
 	} else if (!ask->all_full) {
-		fail(pool, "%.400s", why.text);
+		fail(pool, "%s", ask->why.text);
 	} else if (ask->may_clear) {
 		settle(pool, NULL, 0);
 		ask->may_clear = false;
@@ -631,7 +629,7 @@ bool remote_ask_step(struct pool *pool)
 		else if (remote_walk_step(pool, &why))
 			return true;
 		if (why.text[0] != '\0')
-			fail(pool, "what is owed cannot be looked at: %.300s", why.text);
+			fail(pool, "what is owed cannot be looked at: %s", why.text);
 		else
 			conclude_clearing(pool, is_late);
 		return is_still_running(pool);
