@@ -340,13 +340,14 @@ static int claim_addresses(struct claim *claim, enum book_lack *ret_lack)
 static int replace(struct memory_book *book, const struct claim *claim, struct lease *before,
 		   const struct madcap_address *before_client)
 {
-	int code = 0;
+	int removed = 0, added;
 
 	if (before != NULL)
-		code = memory_book_removed(book, before, before_client);
+		removed = memory_book_removed(book, before, before_client);
+	/* Also after a failure, which spoils the batch: taking it back undoes both. */
 	memory_book_link(book, claim->lease, &claim->wish->client, false);
-	return code < 0 ? (memory_book_added(book, claim->lease), code)
-			: memory_book_added(book, claim->lease);
+	added = memory_book_added(book, claim->lease);
+	return removed < 0 ? removed : added;
 }
 
 int memory_book_grant(struct book *base, const struct book_wish *wish, struct book_lease *ret,

@@ -67,16 +67,17 @@ static bool check_group(const char *text, uint16_t *family)
 	return true;
 }
 
-int lease_check(const struct madcap_lease *lease, struct error *error)
+/* All but the addresses; *ret_family is the scope's. */
+static bool check_head(const struct madcap_lease *lease, uint16_t *ret_family, struct error *error)
 {
 	struct madcap_endpoint endpoint;
-	uint16_t family = 0;
 
+	*ret_family = 0;
 	if (lease->id.size == 0)
 		error_set(error, "the request id is missing");
 	else if (lease->server[0] != '\0' && !madcap_endpoint_parse_host(lease->server, &endpoint))
 		error_set(error, "'%s' is no server", lease->server);
-	else if (!check_group(lease->scope, &family))
+	else if (!check_group(lease->scope, ret_family))
 		error_set(error, "'%s' is no scope: it must be a multicast address", lease->scope);
 	else if (lease->start_sec < 0 || lease->stop_sec > TIME_MAX_SEC)
 		error_set(error, "its times are not between 1970 and 2106");
@@ -85,16 +86,23 @@ int lease_check(const struct madcap_lease *lease, struct error *error)
 	else if (lease->n_addresses == 0)
 		error_set(error, "it has no addresses");
 	else
-		family |= 0x8000; /* good so far */
-	if ((family & 0x8000) == 0)
+		return true;
+	return false;
+}
+
+int lease_check(const struct madcap_lease *lease, struct error *error)
+{
+	uint16_t family;
+
+	if (!check_head(lease, &family, error))
 		return LEASE_FILE_E_DAMAGED;
-	family &= 0x7fff;
-	for (size_t i = 0; i < lease->n_addresses; i++)
+	for (size_t i = 0; i < lease->n_addresses; i++) {
 		if (!check_group(lease->addresses[i], &family)) {
 			error_set(error, "'%s' is no multicast address of its scope's family",
 				  lease->addresses[i]);
 			return LEASE_FILE_E_DAMAGED;
 		}
+	}
 	return 0;
 }
 
