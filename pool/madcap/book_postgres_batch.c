@@ -90,11 +90,6 @@ const struct postgres_statement postgres_prepared[] = {
 };
 const size_t postgres_n_prepared = ARRAY_SIZE(postgres_prepared);
 
-static struct postgres_book *postgres_book_of(struct book *base)
-{
-	return (struct postgres_book *)(void *)base;
-}
-
 /* ---- what a batch comes to ------------------------------------------------------------------- */
 
 enum {
