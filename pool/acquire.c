@@ -179,7 +179,7 @@ int pool_explain(struct pool *pool, const struct pool_request *request,
 	search_end(&search);
 	if (ret->code == REMOTE_ASK) {
 		ret->code = 0;
-		ret->config = remote_asked(pool);
+		ret->config = remote_asked_pool(pool);
 		return 0;
 	}
 	if (ret->code != 0)

@@ -24,17 +24,22 @@ struct local {
 	struct choice *choice;
 };
 
+static struct local make_local(struct op *op, size_t pool, struct choice *choice)
+{
+	return (struct local){
+		.op = op,
+		.pool = pool,
+		.config = &op->pool->config->pools[pool],
+		.choice = choice,
+	};
+}
+
 /* An address that is free as far as the store goes. */
 struct candidate {
 	uint32_t addr;
 	enum queue queue; /* QUEUE_NONE: never used */
 	uint64_t order;
 };
-
-static int damaged_or(struct local *local, int code)
-{
-	return code < 0 ? op_fail(local->op, code) : code;
-}
 
 /* The first entry of a queue at or behind `from`. 0, LOCAL_FULL: none, or an error. */
 static int queue_first(struct local *local, enum queue queue, uint64_t from, struct candidate *ret)
@@ -386,7 +391,7 @@ static int next_active(struct local *local, uint32_t from, uint32_t *ret_addr,
 		code = POOL_E_DAMAGED;
 	if (code == 0)
 		code = record_get_lease(local->op->txn, *ret_addr, ret);
-	return damaged_or(local, code);
+	return code < 0 ? op_fail(local->op, code) : 0;
 }
 
 /*
@@ -438,7 +443,7 @@ static bool is_closed(struct local *local)
 
 int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 {
-	struct local local = { .op = op, .pool = pool, .config = &op->pool->config->pools[pool] };
+	struct local local = make_local(op, pool, NULL);
 	const enum queue queues[] = { QUEUE_TIME, QUEUE_ASIDE };
 	int code;
 
@@ -532,16 +537,6 @@ static int admit(struct local *local, struct choice *choice)
 	if (code < 0)
 		op_explain(op, local->config, "%s", op->error->text);
 	return code;
-}
-
-static struct local make_local(struct op *op, size_t pool, struct choice *choice)
-{
-	return (struct local){
-		.op = op,
-		.pool = pool,
-		.config = &op->pool->config->pools[pool],
-		.choice = choice,
-	};
 }
 
 int local_admit(struct op *op, size_t pool, struct choice *choice)

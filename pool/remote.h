@@ -72,7 +72,7 @@ int remote_bind(struct pool *pool, struct pool_lease *lease, struct error *error
 	__attribute__((warn_unused_result));
 
 /* The pool that remote_choose() or remote_allows() would ask for. */
-const struct config_pool *remote_asked(const struct pool *pool);
+const struct config_pool *remote_asked_pool(const struct pool *pool);
 
 /* Forgets what the servers said; what they granted and nobody took is owed to them. */
 void remote_forget(struct pool *pool);

@@ -15,19 +15,14 @@
 
 /* ---- records ---------------------------------------------------------------------------------- */
 
-static const struct config_pool *asked_pool(const struct pool *pool)
+const struct config_pool *remote_asked_pool(const struct pool *pool)
 {
 	return &pool->config->pools[pool->remote->ask.pool];
 }
 
-const struct config_pool *remote_asked(const struct pool *pool)
-{
-	return asked_pool(pool);
-}
-
 static uint64_t busy_until(const struct pool *pool)
 {
-	uint64_t seconds = (uint64_t)asked_pool(pool)->madcap.timeout_sec + REMOTE_BUSY_SEC;
+	uint64_t seconds = (uint64_t)remote_asked_pool(pool)->madcap.timeout_sec + REMOTE_BUSY_SEC;
 
 	return remote_stamp(pool) + seconds * 1000000;
 }
@@ -45,7 +40,7 @@ static void make_id(const struct pool_env *env, struct madcap_client_id *ret)
 static int record_request(struct pool *pool)
 {
 	struct ask *ask = &pool->remote->ask;
-	const struct config_pool *config = asked_pool(pool);
+	const struct config_pool *config = remote_asked_pool(pool);
 	const struct pool_env *env = &pool->env;
 	struct server_lease record = {
 		.number = env->random(env->context),
@@ -124,7 +119,7 @@ static void fail(struct pool *pool, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	error_set(&ask->why, "pool %s: %.440s", asked_pool(pool)->name, text);
+	error_set(&ask->why, "pool %s: %.440s", remote_asked_pool(pool)->name, text);
 	ask->state = ASK_FAILED;
 }
 
@@ -166,7 +161,7 @@ static bool add_groups(struct madcap_range *ranges, size_t *n, uint32_t group, u
 /* What will do, as groups. Loading the configuration has seen to it that they fit. */
 static bool make_ranges(struct pool *pool, struct madcap_range *ranges, size_t *n)
 {
-	const struct config_pool *config = asked_pool(pool);
+	const struct config_pool *config = remote_asked_pool(pool);
 	const struct ask *ask = &pool->remote->ask;
 	uint32_t one = ask->state == ASK_FIRST ? ask->first : ask->only;
 	struct range_set left;
@@ -188,7 +183,7 @@ static void start_talk(struct pool *pool, struct madcap_query *query,
 		       const struct madcap_servers *servers)
 {
 	struct remote *remote = pool->remote;
-	const struct config_madcap *madcap = &asked_pool(pool)->madcap;
+	const struct config_madcap *madcap = &remote_asked_pool(pool)->madcap;
 	struct error why = { "" };
 
 	query->family = MADCAP_IPV4;
@@ -221,7 +216,7 @@ static int64_t share_ms(const struct pool *pool)
 static void request(struct pool *pool)
 {
 	struct ask *ask = &pool->remote->ask;
-	const struct config_pool *config = asked_pool(pool);
+	const struct config_pool *config = remote_asked_pool(pool);
 	struct madcap_servers servers = { .group = ask->servers.group };
 	struct madcap_range ranges[MADCAP_CLIENT_RANGES_MAX];
 	struct madcap_query query = { .operation = MADCAP_REQUEST_LEASE,
@@ -300,7 +295,7 @@ static bool is_adoptable(const struct pool *pool, const struct server_lease *lea
 		is_last = true;
 	return is_last && lease->lease_id != 0 && lease->addr == ask->first &&
 	       lease->n_servers == 1 && strcmp(lease->user, ask->user) == 0 &&
-	       strcmp(lease->pool, asked_pool(pool)->name) == 0 &&
+	       strcmp(lease->pool, remote_asked_pool(pool)->name) == 0 &&
 	       lease->end_sec > pool->env.unix_sec(pool->env.context) &&
 	       !server_lease_is_busy(lease, op_boot(pool), remote_stamp(pool));
 }
@@ -342,7 +337,7 @@ static bool adopt(struct pool *pool)
 	ask->state = ASK_ADOPTING;
 	servers = (struct madcap_servers){ .n = 1, .server = { found.servers[0] } };
 	if (found.mobile)
-		servers = remote_servers(asked_pool(pool), &found.servers[0]);
+		servers = remote_servers(remote_asked_pool(pool), &found.servers[0]);
 	servers.total_ms = (ask->end_ms - remote_now_ms(pool)) / 2;
 	if (servers.total_ms < 1)
 		servers.total_ms = 1;
@@ -411,9 +406,9 @@ bool remote_ask(struct pool *pool)
 	give_back(pool);
 	ask->why.text[0] = '\0';
 	if (ask->end_ms == 0)
-		ask->end_ms =
-			remote_now_ms(pool) + (int64_t)asked_pool(pool)->madcap.timeout_sec * 1000;
-	order_servers(ask, asked_pool(pool));
+		ask->end_ms = remote_now_ms(pool) +
+			      (int64_t)remote_asked_pool(pool)->madcap.timeout_sec * 1000;
+	order_servers(ask, remote_asked_pool(pool));
 	if (op_boot(pool) == 0)
 		fail(pool, "the boot id of this machine cannot be read");
 	else if (!adopt(pool))
@@ -446,7 +441,7 @@ static const char *judge_grant(struct pool *pool, const struct madcap_grant *gra
 	uint32_t group = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
 			 (uint32_t)bytes[2] << 8 | bytes[3];
 
-	ask->addr = config_group_address(asked_pool(pool), group);
+	ask->addr = config_group_address(remote_asked_pool(pool), group);
 	if (grant->count != 1 || ask->addr == 0 ||
 	    (ask->state == ASK_ADOPTING && ask->addr != ask->record.addr))
 		return "has granted something else than what was asked for";
@@ -583,8 +578,8 @@ static void conclude_clearing(struct pool *pool, bool is_late)
 	struct remote *remote = pool->remote;
 
 	if (remote->delivery.count > 0) {
-		remote->ask.end_ms =
-			remote_now_ms(pool) + (int64_t)asked_pool(pool)->madcap.timeout_sec * 1000;
+		remote->ask.end_ms = remote_now_ms(pool) +
+				     (int64_t)remote_asked_pool(pool)->madcap.timeout_sec * 1000;
 		begin_turn(pool, ASK_ANY);
 		return;
 	}
