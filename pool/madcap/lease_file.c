@@ -133,7 +133,7 @@ static const char *member_text(const json_t *object, const char *name, struct er
 	return text;
 }
 
-static bool copy_text(const char *text, char *buf, size_t size)
+bool lease_copy_text(const char *text, char *buf, size_t size)
 {
 	size_t len = strlen(text);
 
@@ -205,7 +205,7 @@ static bool read_addresses(const json_t *array, struct madcap_lease *lease, stru
 		const char *text = json_string_value(json_array_get(array, i));
 
 		if (text == NULL ||
-		    !copy_text(text, lease->addresses[i], sizeof(lease->addresses[i]))) {
+		    !lease_copy_text(text, lease->addresses[i], sizeof(lease->addresses[i]))) {
 			error_set(error, "\"addresses\" holds something that is no address");
 			return false;
 		}
@@ -230,7 +230,7 @@ static bool read_members(const json_t *object, struct madcap_lease *lease, struc
 	scope = member_text(object, "scope", error);
 	if (scope == NULL)
 		return false;
-	if (!copy_text(scope, lease->scope, sizeof(lease->scope))) {
+	if (!lease_copy_text(scope, lease->scope, sizeof(lease->scope))) {
 		error_set(error, "\"scope\" is no multicast address");
 		return false;
 	}
