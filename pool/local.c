@@ -391,7 +391,7 @@ static int next_active(struct local *local, uint32_t from, uint32_t *ret_addr,
 		code = POOL_E_DAMAGED;
 	if (code == 0)
 		code = record_get_lease(local->op->txn, *ret_addr, ret);
-	return code < 0 ? op_fail(local->op, code) : 0;
+	return code < 0 ? op_fail(local->op, code) : code;
 }
 
 /*

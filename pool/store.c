@@ -204,7 +204,7 @@ static int check_length(struct store *store)
 
 int store_check_file(const struct store *store, struct error *error)
 {
-	struct stat named, open;
+	struct stat named = { 0 }, open = { 0 };
 	int fd;
 	int rc = mdb_env_get_fd(store->env, &fd);
 
