@@ -111,6 +111,18 @@ struct madcap_servers remote_servers(const struct config_pool *config,
 	return servers;
 }
 
+struct madcap_servers remote_holders(const struct pool *pool, const struct server_lease *record,
+				     const struct madcap_endpoint *server)
+{
+	/* The pool may have gone from a configuration that was read again. */
+	size_t index = config_find_pool(pool->config, record->pool);
+
+	if (record->mobile && index != CONFIG_NO_POOL &&
+	    config_asks_servers(&pool->config->pools[index]))
+		return remote_servers(&pool->config->pools[index], server);
+	return (struct madcap_servers){ .n = 1, .server = { *server } };
+}
+
 /* ---- choosing --------------------------------------------------------------------------------- */
 
 /* Whether what is being asked, or was, is the question of this request. */

@@ -335,9 +335,7 @@ static bool adopt(struct pool *pool)
 	ask->record = found;
 	ask->is_recorded = true;
 	ask->state = ASK_ADOPTING;
-	servers = (struct madcap_servers){ .n = 1, .server = { found.servers[0] } };
-	if (found.mobile)
-		servers = remote_servers(remote_asked_pool(pool), &found.servers[0]);
+	servers = remote_holders(pool, &found, &found.servers[0]);
 	servers.total_ms = (ask->end_ms - remote_now_ms(pool)) / 2;
 	if (servers.total_ms < 1)
 		servers.total_ms = 1;

@@ -187,12 +187,8 @@ static bool is_dead(const struct delivery *delivery, const struct madcap_endpoin
 static struct madcap_servers servers_of(const struct pool *pool, const struct server_lease *record,
 					const struct madcap_endpoint *server)
 {
-	size_t index = config_find_pool(pool->config, record->pool);
-	struct madcap_servers servers = { .n = 1, .server = { *server } };
+	struct madcap_servers servers = remote_holders(pool, record, server);
 
-	if (record->mobile && index != CONFIG_NO_POOL &&
-	    config_asks_servers(&pool->config->pools[index]))
-		servers = remote_servers(&pool->config->pools[index], server);
 	servers.total_ms = (int64_t)servers.n * DELIVER_WAIT_MS;
 	servers.tries = DELIVER_TRIES;
 	return servers;

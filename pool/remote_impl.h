@@ -114,6 +114,11 @@ int64_t remote_now_ms(const struct pool *pool);
 struct madcap_servers remote_servers(const struct config_pool *config,
 				     const struct madcap_endpoint *first);
 
+/* Those that may be asked about the lease of a record: `server` and, where that one shares its leases
+ * with others (RFC 2730, 2.13.1), its pool's other servers behind it. */
+struct madcap_servers remote_holders(const struct pool *pool, const struct server_lease *record,
+				     const struct madcap_endpoint *server);
+
 /* When to renew a lease that was asked for at `began_us`; both as records hold the boot clock. */
 void remote_schedule(struct pool_served *served, uint64_t began_us, uint64_t end_us);
 

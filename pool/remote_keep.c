@@ -195,7 +195,8 @@ static void renew(struct pool *pool, struct pool_lease *lease)
 	struct pool_served *served = lease->served;
 	size_t index = config_find_pool(pool->config, lease->pool);
 	uint64_t now = remote_stamp(pool);
-	struct madcap_servers servers = { .n = 1, .server = { served->record.servers[0] } };
+	struct madcap_servers servers =
+		remote_holders(pool, &served->record, &served->record.servers[0]);
 	struct madcap_query query = { .operation = MADCAP_RENEW_LEASE,
 				      .family = MADCAP_IPV4,
 				      .id = served->record.id };
@@ -211,8 +212,6 @@ static void renew(struct pool *pool, struct pool_lease *lease)
 
 		query.lease_sec = config->madcap.lease_sec;
 		timeout_ms = (int64_t)config->madcap.timeout_sec * 1000;
-		if (served->record.mobile)
-			servers = remote_servers(config, &served->record.servers[0]);
 	}
 	if (served->record.mobile)
 		query.requested[query.n_requested++] = MADCAP_FEATURE_SERVER_MOBILITY;
@@ -315,15 +314,10 @@ void remote_release(struct pool *pool, const struct pool_served *served)
 	struct madcap_query query = { .operation = MADCAP_RELEASE_LEASE,
 				      .family = MADCAP_IPV4,
 				      .id = record->id };
-	size_t index = config_find_pool(pool->config, record->pool);
-	struct madcap_servers servers = { .server = { record->servers[0] }, .n = 1 };
+	struct madcap_servers servers = remote_holders(pool, record, &record->servers[0]);
 
 	if (remote == NULL)
 		return;
-	/* Any server that knows the lease will do. */
-	if (record->mobile && index != CONFIG_NO_POOL &&
-	    config_asks_servers(&pool->config->pools[index]))
-		servers = remote_servers(&pool->config->pools[index], &record->servers[0]);
 	servers.total_ms = RELEASE_WAIT_MS;
 	servers.tries = RELEASE_TRIES;
 	remote_stop(pool);
