@@ -701,9 +701,9 @@ START_TEST(a_lost_lease_is_lost_for_the_same_reason_each_time)
 
 	begin(4, ONE_POOL);
 	ck_assert_int_eq(acquire(0, "alice", &session), 0);
-	ck_assert_int_eq(server_lease_remove(pool_of(&session), &session.lease.served->record, 1,
-					     &first),
-			 0);
+	ck_assert_int_eq(
+		server_lease_remove(pool_of(&session), &session.lease.served->record, 1, &first),
+		0);
 	while (pool_keep(pool_of(&session), &session.lease, &next_ms, &first) == 0) {
 		sim.now_us += next_ms * 1000;
 		run_server();
