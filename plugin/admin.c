@@ -169,11 +169,9 @@ static int initialize_entry(struct admin *admin, struct entry *entry, const char
 static void name_module(struct error *why, const struct config *config,
 			const struct config_module *module)
 {
-	struct error what = *why;
-
-	error_set(why, "%s:%u: module \"%s\": %s",
-		  module->file != NULL ? module->file : config->path, module->line, module->name,
-		  what.text);
+	error_prefix(why,
+		     "%s:%u: module \"%s\":", module->file != NULL ? module->file : config->path,
+		     module->line, module->name);
 }
 
 static int load_all(struct admin *admin, const struct config *config, struct error *why)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "parse.h"
 
 /* ---- our own end ---------------------------------------------------------------------------- */
@@ -73,7 +74,7 @@ void session_clear_env(struct session *session)
 	static const char *const names[] = { "RASIP_POOL", "RASIP_ADDRESS", "RASIP_GROUP",
 					     "RASIP_SERVER", "RASIP_LEASE_END" };
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		session->ops->set_env(session->context, names[i], NULL);
 }
 

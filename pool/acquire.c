@@ -121,7 +121,7 @@ int pool_record(struct pool *pool, const struct pool_request *request,
 static bool needs_server(struct pool *pool, const struct pool_request *request)
 {
 	struct search search;
-	struct error ignored;
+	struct error ignored = { "" };
 	int code = search_begin(&search, pool, request, NULL, &ignored);
 
 	if (code == 0) {
@@ -180,7 +180,7 @@ int pool_explain(struct pool *pool, const struct pool_request *request,
 	search_end(&search);
 	if (ret->code == REMOTE_ASK) {
 		ret->code = 0;
-		ret->config = remote_asked(pool);
+		ret->config = remote_asked_pool(pool);
 		return 0;
 	}
 	if (ret->code != 0)

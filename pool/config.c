@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "config_loader.h"
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define DEFAULT_RUNTIME_DIR "/run/rasip"
 #define DEFAULT_STATE_DIR "/var/lib/rasip"
 

@@ -149,6 +149,9 @@ size_t config_find_pool(const struct config *config, const char *name);
 /* The pool whose `ranges` hold this address (pools never overlap), or CONFIG_NO_POOL. */
 size_t config_pool_of(const struct config *config, uint32_t addr);
 
+/* Why no host can have any address of the range, or some of them; static storage; NULL if all are fine. */
+const char *config_unusable(struct range range);
+
 /* True if the pool's addresses have to be leased from a server. */
 bool config_asks_servers(const struct config_pool *pool);
 

@@ -148,9 +148,6 @@ void loader_copy(struct config_loader *loader, const char *value, char **ret);
 bool loader_host_address(struct config_loader *loader, const config_setting_t *at,
 			 const char *value, uint32_t *ret_addr);
 
-/* Why no host can have any address of the range, or some of them; NULL if all are fine. */
-const char *config_unusable(struct range range);
-
 /* ---- the other files --------------------------------------------------------------------- */
 
 void loader_read_modules(struct config_loader *loader, const config_setting_t *list);

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
+#include "array.h"
 #include "madcap/endpoint.h"
 #include "parse.h"
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define DEFAULT_LEASE_SEC 3600
 #define DEFAULT_TIMEOUT_SEC 8
 #define TIMEOUT_MAX_SEC 3600

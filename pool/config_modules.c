@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+#include "array.h"
 #include "config_loader.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define MODULE_NAME_MAX 63
 
 static void read_module_name(struct config_loader *loader, const config_setting_t *setting,

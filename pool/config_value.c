@@ -8,10 +8,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "array.h"
 #include "nearest.h"
 #include "parse.h"
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define KEYS_MAX 64 /* of one group */
 
 /* ---- mistakes ---------------------------------------------------------------------------- */

@@ -30,6 +30,23 @@ void error_set_errno(struct error *error, int errnum, const char *format, ...)
 	snprintf(error->text + used, sizeof(error->text) - used, ": %s", strerror(errnum));
 }
 
+void error_prefix(struct error *error, const char *format, ...)
+{
+	struct error old;
+	va_list args;
+	size_t used;
+
+	if (error == NULL)
+		return;
+	old = *error;
+	va_start(args, format);
+	vsnprintf(error->text, sizeof(error->text), format, args);
+	va_end(args);
+	used = strlen(error->text);
+	snprintf(error->text + used, sizeof(error->text) - used, " %.*s",
+		 (int)(sizeof(old.text) - 1), old.text);
+}
+
 const char *pool_strerror(int code)
 {
 	switch (code) {

@@ -39,6 +39,10 @@ void error_set(struct error *error, const char *format, ...) __attribute__((form
 void error_set_errno(struct error *error, int errnum, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+/* Puts this and a blank before the text. */
+void error_prefix(struct error *error, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
 /* A short text for a code, static storage; "unknown error" for any other number. */
 const char *pool_strerror(int code);
 

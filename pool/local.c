@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "array.h"
 #include "parse.h"
 #include "permute.h"
 
@@ -23,17 +24,22 @@ struct local {
 	struct choice *choice;
 };
 
+static struct local make_local(struct op *op, size_t pool, struct choice *choice)
+{
+	return (struct local){
+		.op = op,
+		.pool = pool,
+		.config = &op->pool->config->pools[pool],
+		.choice = choice,
+	};
+}
+
 /* An address that is free as far as the store goes. */
 struct candidate {
 	uint32_t addr;
 	enum queue queue; /* QUEUE_NONE: never used */
 	uint64_t order;
 };
-
-static int damaged_or(struct local *local, int code)
-{
-	return code < 0 ? op_fail(local->op, code) : code;
-}
 
 /* The first entry of a queue at or behind `from`. 0, LOCAL_FULL: none, or an error. */
 static int queue_first(struct local *local, enum queue queue, uint64_t from, struct candidate *ret)
@@ -385,7 +391,7 @@ static int next_active(struct local *local, uint32_t from, uint32_t *ret_addr,
 		code = POOL_E_DAMAGED;
 	if (code == 0)
 		code = record_get_lease(local->op->txn, *ret_addr, ret);
-	return damaged_or(local, code);
+	return code < 0 ? op_fail(local->op, code) : code;
 }
 
 /*
@@ -437,7 +443,7 @@ static bool is_closed(struct local *local)
 
 int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 {
-	struct local local = { .op = op, .pool = pool, .config = &op->pool->config->pools[pool] };
+	struct local local = make_local(op, pool, NULL);
 	const enum queue queues[] = { QUEUE_TIME, QUEUE_ASIDE };
 	int code;
 
@@ -445,7 +451,7 @@ int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 	if (local.counters == NULL)
 		return code;
 	*ret = 0;
-	for (size_t i = 0; i < sizeof(queues) / sizeof(queues[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(queues); i++) {
 		uint64_t rest = queues[i] == QUEUE_TIME ? hold_us(&local) : 0;
 		uint64_t from = rest < op->stamp ? op->stamp - rest + 1 : 0;
 		const struct key begin = key_queue(local.counters->number, queues[i], from, 0);
@@ -464,9 +470,11 @@ static int tell_full(struct local *local)
 	uint64_t resting = 0;
 	int code;
 
-	/* Counting takes a while with many at rest, and until a scan has been made nobody reads it. */
-	if (!local->op->proven && local->op->trace == NULL)
+	/* Counting takes a while with many at rest, and is done once a scan has proven it. */
+	if (!local->op->proven && local->op->trace == NULL) {
+		error_set(local->op->error, "pool %s is full", local->config->name);
 		return LOCAL_FULL;
+	}
 	code = local_count_resting(local->op, local->pool, &resting);
 	if (code < 0)
 		return code;
@@ -529,16 +537,6 @@ static int admit(struct local *local, struct choice *choice)
 	if (code < 0)
 		op_explain(op, local->config, "%s", op->error->text);
 	return code;
-}
-
-static struct local make_local(struct op *op, size_t pool, struct choice *choice)
-{
-	return (struct local){
-		.op = op,
-		.pool = pool,
-		.config = &op->pool->config->pools[pool],
-		.choice = choice,
-	};
 }
 
 int local_admit(struct op *op, size_t pool, struct choice *choice)

@@ -477,8 +477,7 @@ static int forget(struct op *op, uint32_t addr)
 	char text[IP4_TEXT_SIZE];
 	int code = record_get_lease(op->txn, addr, &record);
 
-	if (code == 0 && !record.active && record.user[0] == '\0' &&
-	    !lease_is_resting(op, addr, &record))
+	if (code == 0 && is_blank(op, addr, &record))
 		code = POOL_E_NOT_FOUND;
 	if (code == POOL_E_NOT_FOUND)
 		error_set(op->error, "nothing is known of %s", format_ip4(addr, text));
@@ -498,13 +497,7 @@ int pool_forget(struct pool *pool, uint32_t addr_be, struct error *why)
 	struct op op;
 	int code = op_begin(&op, pool, true, why);
 
-	if (code < 0)
-		return code;
-	code = forget(&op, ntohl(addr_be));
-	if (code == 0)
-		code = op_commit(&op);
-	op_done(&op);
-	return code;
+	return code < 0 ? code : op_end(&op, forget(&op, ntohl(addr_be)));
 }
 
 static int take_back(struct op *op, uint32_t addr, uint64_t id)
@@ -529,11 +522,5 @@ int pool_take_back(struct pool *pool, uint32_t addr_be, uint64_t id, struct erro
 	struct op op;
 	int code = op_begin(&op, pool, true, why);
 
-	if (code < 0)
-		return code;
-	code = take_back(&op, ntohl(addr_be), id);
-	if (code == 0)
-		code = op_commit(&op);
-	op_done(&op);
-	return code;
+	return code < 0 ? code : op_end(&op, take_back(&op, ntohl(addr_be), id));
 }

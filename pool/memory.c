@@ -76,6 +76,11 @@ static int import_one(struct op *op, uint32_t addr, const struct memory_record *
 	return lease_enqueue(op, pool, QUEUE_TIME, addr, &record);
 }
 
+static void warn(struct op *op, const char *text)
+{
+	op_note(op, POOL_EVENT_WARNING, 0, CONFIG_NO_POOL, NULL, text);
+}
+
 static int import_all(struct op *op, struct store_txn *txn)
 {
 	const struct key begin = key_memory(0);
@@ -93,6 +98,8 @@ static int import_all(struct op *op, struct store_txn *txn)
 		if (code < 0)
 			return code;
 	}
+	if (entries.code < 0)
+		warn(op, "not all that is remembered of users could be read");
 	return 0;
 }
 
@@ -102,14 +109,16 @@ int memory_import(struct op *op)
 	struct store *store = NULL;
 	struct store_txn *txn = NULL;
 	int code = memory_open(op->pool, false, &store, &error);
-	bool failed;
 
 	if (code == 0)
 		code = store_begin(store, false, &txn, NULL, &error);
-	failed = code < 0 && code != POOL_E_NOT_FOUND;
-	if (failed)
-		op_note(op, POOL_EVENT_WARNING, 0, CONFIG_NO_POOL, NULL, error.text);
-	code = txn == NULL ? 0 : import_all(op, txn);
+	if (code == 0) {
+		code = import_all(op, txn);
+	} else {
+		if (code != POOL_E_NOT_FOUND)
+			warn(op, error.text);
+		code = 0;
+	}
 	store_abort(&txn);
 	store_close(&store);
 	return code;

@@ -13,6 +13,7 @@
 #include <sys/statfs.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "directory.h"
 #include "hash.h"
 #include "memory.h"
@@ -181,7 +182,7 @@ void op_block_signals(sigset_t *ret_before)
 	sigset_t set;
 
 	sigfillset(&set);
-	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
 		sigdelset(&set, faults[i]);
 	sigprocmask(SIG_BLOCK, &set, ret_before);
 }
@@ -347,6 +348,14 @@ void op_done(struct op *op)
 	*op = (struct op){ 0 };
 }
 
+int op_end(struct op *op, int code)
+{
+	if (code == 0)
+		code = op_commit(op);
+	op_done(op);
+	return code;
+}
+
 void op_set_failure(struct op *op, int code)
 {
 	if (code == POOL_E_DAMAGED)
@@ -409,18 +418,20 @@ static int make_counters(struct op *op, struct pool_counters *ret)
 struct pool_counters *op_counters(struct op *op, size_t pool, bool change, int *ret_code)
 {
 	struct op_counters *counters = &op->counters[pool];
+	bool made = false;
 	int code = 0;
 
 	if (!counters->loaded) {
 		code = record_get_pool(op->txn, op_pool_name(op, pool), &counters->now);
-		if (code == POOL_E_NOT_FOUND)
+		made = code == POOL_E_NOT_FOUND;
+		if (made)
 			code = make_counters(op, &counters->now);
 		if (code < 0) {
 			*ret_code = op_fail(op, code);
 			return NULL;
 		}
 		counters->loaded = true;
-		counters->changed = false;
+		counters->changed = made; /* the number is given away */
 	}
 	counters->changed |= change;
 	return &counters->now;

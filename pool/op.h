@@ -18,7 +18,7 @@ struct remote;
 
 struct pool {
 	const struct config *config;
-	struct pool_env env; /* every function set but `observe` and `in_use` */
+	struct pool_env env; /* boot_us, unix_sec and random are set */
 	uint64_t layout; /* hash of what decides which addresses a pool gives, and in which order */
 	int runtime_fd;  /* -1: not open */
 	struct owner_dir owners;
@@ -91,8 +91,12 @@ int op_commit(struct op *op) __attribute__((warn_unused_result));
 /* Frees everything; aborts what has not been committed. */
 void op_done(struct op *op);
 
-/* The counters of a pool of the configuration, made if the store has none; marks them changed if
- * `change`. NULL, with op->error set and *ret_code, if they cannot be read. */
+/* The two together: commits if `code`, what the operation has come to, is 0. Returns that or, where the
+ * commit failed, its code. */
+int op_end(struct op *op, int code) __attribute__((warn_unused_result));
+
+/* The counters of a pool of the configuration, made, and changed, if the store has none; marks them
+ * changed if `change`. NULL, with op->error set and *ret_code, if they cannot be read. */
 struct pool_counters *op_counters(struct op *op, size_t pool, bool change, int *ret_code);
 
 /* The index in the configuration of the pool with this number in the store, which an address's

@@ -4,6 +4,7 @@
  */
 #include "pool.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -53,11 +54,15 @@ static int64_t real_unix_sec(void *context)
 static uint64_t real_random(void *context)
 {
 	uint64_t value;
+	ssize_t n;
 
 	(void)context;
-	/* Up to 256 bytes are never cut short once the kernel has its entropy, for which it blocks.
-	 */
-	if (getrandom(&value, sizeof(value), 0) != (ssize_t)sizeof(value))
+	/* Up to 256 bytes are never cut short. Until the kernel has its entropy it blocks, and signals
+	 * of pppd's may come. */
+	do
+		n = getrandom(&value, sizeof(value), 0);
+	while (n < 0 && errno == EINTR);
+	if (n != (ssize_t)sizeof(value))
 		abort();
 	return value;
 }

@@ -34,7 +34,7 @@
  * a lock, a table of the kernel), _STORE, _DAMAGED, _VERSION and _NO_MEMORY; only what it returns
  * beside them is said at each. Results are written on success alone, except where it says so.
  *
- * Ownership. What is passed in is borrowed for the call, the configuration and the pool_env's
+ * Memory. What is passed in is borrowed for the call, the configuration and the pool_env's
  * context for as long as the pool is open. Strings that callbacks are given live until the callback
  * returns. A callback must not call into the same pool.
  *
@@ -275,7 +275,6 @@ int pool_reclaim_for(struct pool *pool, const struct pool_request *request, stru
  *
  * A process has one talk with servers at a time. It is not for a forked child to go on with:
  * after a fork only one of the two may call any of these.
-
  */
 
 #define POOL_WAIT 1 /* not an error: something is under way, call again */
@@ -357,9 +356,9 @@ struct pool_filter {
 };
 
 /*
- * Calls `each` for every record that fits, in address order, from one consistent snapshot, without
- * blocking any session. `each` returns 0 to go on, anything else to stop, which is then returned.
- * POOL_E_NOT_FOUND where no session has used this configuration yet.
+ * Calls `each` for every record that fits (`filter` NULL: that is active), in address order, from one
+ * consistent snapshot, without blocking any session. `each` returns 0 to go on, anything else to stop,
+ * which is then returned. POOL_E_NOT_FOUND where no session has used this configuration yet.
  */
 int pool_walk(struct pool *pool, const struct pool_filter *filter,
 	      int (*each)(void *context, const struct pool_record *record), void *context,

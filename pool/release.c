@@ -38,6 +38,14 @@ static int find_own(struct op *op, const struct pool_lease *lease, struct lease_
 	return code;
 }
 
+static int write_own(struct op *op, const struct pool_lease *lease,
+		     const struct lease_record *record)
+{
+	int code = record_put_lease(op->txn, ntohl(lease->addr_be), record);
+
+	return code < 0 ? op_fail(op, code) : 0;
+}
+
 /* Whether the address is kept from others for a while: then its server keeps the lease. */
 static bool rests_after(const struct pool *pool, const struct pool_lease *lease)
 {
@@ -47,9 +55,26 @@ static bool rests_after(const struct pool *pool, const struct pool_lease *lease)
 	       range_set_find(&pool->config->pools[index].dynamic, ntohl(lease->addr_be), NULL);
 }
 
+static int end_lease(struct op *op, struct pool_lease *lease)
+{
+	uint32_t addr = ntohl(lease->addr_be);
+	struct lease_record record;
+	int code = find_own(op, lease, &record);
+
+	if (code == 0)
+		code = lease_end(op, addr, &record);
+	if (code < 0)
+		return code;
+	op_note(op, POOL_EVENT_RELEASE, addr, op_pool_by_number(op, record.pool, addr), &record,
+		"");
+	/* While nobody else can be in the store, so that nobody finds the address free and the lock
+	 * still held. */
+	owner_drop(addr, &lease->lock_fd);
+	return 0;
+}
+
 int pool_release(struct pool *pool, struct pool_lease *lease, struct error *why)
 {
-	struct lease_record record;
 	struct op op;
 	bool is_owed;
 	int code;
@@ -60,22 +85,8 @@ int pool_release(struct pool *pool, struct pool_lease *lease, struct error *why)
 	is_owed = lease->served != NULL && !rests_after(pool, lease) &&
 		  remote_claim(pool, lease->served);
 	code = op_begin(&op, pool, true, why);
-	if (code == 0) {
-		code = find_own(&op, lease, &record);
-		if (code == 0)
-			code = lease_end(&op, ntohl(lease->addr_be), &record);
-		if (code == 0)
-			op_note(&op, POOL_EVENT_RELEASE, ntohl(lease->addr_be),
-				op_pool_by_number(&op, record.pool, ntohl(lease->addr_be)), &record,
-				"");
-		/* While nobody else can be in the store, so that nobody finds the address free and
-		 * the lock still held. */
-		if (code == 0)
-			owner_drop(ntohl(lease->addr_be), &lease->lock_fd);
-		if (code == 0)
-			code = op_commit(&op);
-		op_done(&op);
-	}
+	if (code == 0)
+		code = op_end(&op, end_lease(&op, lease));
 	if (is_owed && code == 0)
 		remote_release(pool, lease->served);
 	empty(lease);
@@ -105,11 +116,9 @@ int pool_lease_adopt(struct pool *pool, const struct pool_lease *lease, struct e
 	if (code == 0 && record.pid != getpid()) {
 		record.pid = getpid();
 		record.since_us = op.stamp;
-		code = record_put_lease(op.txn, ntohl(lease->addr_be), &record);
-		code = code < 0 ? op_fail(&op, code) : op_commit(&op);
+		code = write_own(&op, lease, &record);
 	}
-	op_done(&op);
-	return code;
+	return op_end(&op, code);
 }
 
 int pool_lease_told(struct pool *pool, const struct pool_lease *lease, struct error *why)
@@ -123,11 +132,9 @@ int pool_lease_told(struct pool *pool, const struct pool_lease *lease, struct er
 	code = find_own(&op, lease, &record);
 	if (code == 0) {
 		record.notify = false;
-		code = record_put_lease(op.txn, ntohl(lease->addr_be), &record);
-		code = code < 0 ? op_fail(&op, code) : op_commit(&op);
+		code = write_own(&op, lease, &record);
 	}
-	op_done(&op);
-	return code;
+	return op_end(&op, code);
 }
 
 int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct error *why)

@@ -92,12 +92,6 @@ void remote_warn(struct pool *pool, const char *format, ...)
 	pool->env.observe(pool->env.context, &event);
 }
 
-bool remote_is_same_server(const struct madcap_endpoint *a, const struct madcap_endpoint *b)
-{
-	return a->port == b->port && a->zone == b->zone &&
-	       madcap_address_equal(&a->address, &b->address);
-}
-
 struct madcap_servers remote_servers(const struct config_pool *config,
 				     const struct madcap_endpoint *first)
 {
@@ -111,10 +105,22 @@ struct madcap_servers remote_servers(const struct config_pool *config,
 		const struct madcap_endpoint *server = &config->madcap.servers[i];
 
 		if (servers.n < MADCAP_CLIENT_SERVERS_MAX &&
-		    (first == NULL || !remote_is_same_server(server, first)))
+		    (first == NULL || !madcap_endpoint_equal(server, first)))
 			servers.server[servers.n++] = *server;
 	}
 	return servers;
+}
+
+struct madcap_servers remote_holders(const struct pool *pool, const struct server_lease *record,
+				     const struct madcap_endpoint *server)
+{
+	/* The pool may have gone from a configuration that was read again. */
+	size_t index = config_find_pool(pool->config, record->pool);
+
+	if (record->mobile && index != CONFIG_NO_POOL &&
+	    config_asks_servers(&pool->config->pools[index]))
+		return remote_servers(&pool->config->pools[index], server);
+	return (struct madcap_servers){ .n = 1, .server = { *server } };
 }
 
 /* ---- choosing --------------------------------------------------------------------------------- */

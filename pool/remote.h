@@ -44,7 +44,7 @@ struct pool_served {
 	bool may_shorten;           /* the server cannot give as much as is left: less will do */
 	bool is_lost;               /* the session may not go on with it */
 	bool is_gone;               /* the server does not know it: nothing is owed */
-	struct error why;           /* of the last renewal that failed */
+	struct error why;           /* of the last renewal that failed, or of the loss */
 };
 
 /* As local_choose(), and REMOTE_ASK. */
@@ -72,7 +72,7 @@ int remote_bind(struct pool *pool, struct pool_lease *lease, struct error *error
 	__attribute__((warn_unused_result));
 
 /* The pool that remote_choose() or remote_allows() would ask for. */
-const struct config_pool *remote_asked(const struct pool *pool);
+const struct config_pool *remote_asked_pool(const struct pool *pool);
 
 /* Forgets what the servers said; what they granted and nobody took is owed to them. */
 void remote_forget(struct pool *pool);

@@ -15,19 +15,14 @@
 
 /* ---- records ---------------------------------------------------------------------------------- */
 
-static const struct config_pool *asked_pool(const struct pool *pool)
+const struct config_pool *remote_asked_pool(const struct pool *pool)
 {
 	return &pool->config->pools[pool->remote->ask.pool];
 }
 
-const struct config_pool *remote_asked(const struct pool *pool)
-{
-	return asked_pool(pool);
-}
-
 static uint64_t busy_until(const struct pool *pool)
 {
-	uint64_t seconds = (uint64_t)asked_pool(pool)->madcap.timeout_sec + REMOTE_BUSY_SEC;
+	uint64_t seconds = (uint64_t)remote_asked_pool(pool)->madcap.timeout_sec + REMOTE_BUSY_SEC;
 
 	return remote_stamp(pool) + seconds * 1000000;
 }
@@ -45,7 +40,7 @@ static void make_id(const struct pool_env *env, struct madcap_client_id *ret)
 static int record_request(struct pool *pool)
 {
 	struct ask *ask = &pool->remote->ask;
-	const struct config_pool *config = asked_pool(pool);
+	const struct config_pool *config = remote_asked_pool(pool);
 	const struct pool_env *env = &pool->env;
 	struct server_lease record = {
 		.number = env->random(env->context),
@@ -112,6 +107,7 @@ static void give_back(struct pool *pool)
 
 /* ---- asking ----------------------------------------------------------------------------------- */
 
+/* What is printed may be ask->why's own text. */
 static void fail(struct pool *pool, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void fail(struct pool *pool, const char *format, ...)
@@ -123,7 +119,7 @@ static void fail(struct pool *pool, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	error_set(&ask->why, "pool %s: %.440s", asked_pool(pool)->name, text);
+	error_set(&ask->why, "pool %s: %.440s", remote_asked_pool(pool)->name, text);
 	ask->state = ASK_FAILED;
 }
 
@@ -165,7 +161,7 @@ static bool add_groups(struct madcap_range *ranges, size_t *n, uint32_t group, u
 /* What will do, as groups. Loading the configuration has seen to it that they fit. */
 static bool make_ranges(struct pool *pool, struct madcap_range *ranges, size_t *n)
 {
-	const struct config_pool *config = asked_pool(pool);
+	const struct config_pool *config = remote_asked_pool(pool);
 	const struct ask *ask = &pool->remote->ask;
 	uint32_t one = ask->state == ASK_FIRST ? ask->first : ask->only;
 	struct range_set left;
@@ -187,7 +183,7 @@ static void start_talk(struct pool *pool, struct madcap_query *query,
 		       const struct madcap_servers *servers)
 {
 	struct remote *remote = pool->remote;
-	const struct config_madcap *madcap = &asked_pool(pool)->madcap;
+	const struct config_madcap *madcap = &remote_asked_pool(pool)->madcap;
 	struct error why = { "" };
 
 	query->family = MADCAP_IPV4;
@@ -220,7 +216,7 @@ static int64_t share_ms(const struct pool *pool)
 static void request(struct pool *pool)
 {
 	struct ask *ask = &pool->remote->ask;
-	const struct config_pool *config = asked_pool(pool);
+	const struct config_pool *config = remote_asked_pool(pool);
 	struct madcap_servers servers = { .group = ask->servers.group };
 	struct madcap_range ranges[MADCAP_CLIENT_RANGES_MAX];
 	struct madcap_query query = { .operation = MADCAP_REQUEST_LEASE,
@@ -235,9 +231,7 @@ static void request(struct pool *pool)
 	} else if (!make_ranges(pool, ranges, &query.n_ranges)) {
 		fail(pool, "there is nothing to be asked for");
 	} else if (record_request(pool) < 0) {
-		const struct error why = ask->why;
-
-		fail(pool, "%.400s", why.text);
+		fail(pool, "%s", ask->why.text);
 	} else {
 		start_talk(pool, &query, &servers);
 	}
@@ -249,12 +243,11 @@ static void begin_turn(struct pool *pool, enum ask_state state);
 static void end_turn(struct pool *pool)
 {
 	struct ask *ask = &pool->remote->ask;
-	const struct error why = ask->why;
 
 	if (ask->state == ASK_FIRST) {
 		begin_turn(pool, ASK_ANY);
 	} else if (!ask->all_full) {
-		fail(pool, "%.400s", why.text);
+		fail(pool, "%s", ask->why.text);
 	} else if (ask->may_clear) {
 		settle(pool, NULL, 0);
 		ask->may_clear = false;
@@ -302,7 +295,7 @@ static bool is_adoptable(const struct pool *pool, const struct server_lease *lea
 		is_last = true;
 	return is_last && lease->lease_id != 0 && lease->addr == ask->first &&
 	       lease->n_servers == 1 && strcmp(lease->user, ask->user) == 0 &&
-	       strcmp(lease->pool, asked_pool(pool)->name) == 0 &&
+	       strcmp(lease->pool, remote_asked_pool(pool)->name) == 0 &&
 	       lease->end_sec > pool->env.unix_sec(pool->env.context) &&
 	       !server_lease_is_busy(lease, op_boot(pool), remote_stamp(pool));
 }
@@ -342,9 +335,7 @@ static bool adopt(struct pool *pool)
 	ask->record = found;
 	ask->is_recorded = true;
 	ask->state = ASK_ADOPTING;
-	servers = (struct madcap_servers){ .n = 1, .server = { found.servers[0] } };
-	if (found.mobile)
-		servers = remote_servers(asked_pool(pool), &found.servers[0]);
+	servers = remote_holders(pool, &found, &found.servers[0]);
 	servers.total_ms = (ask->end_ms - remote_now_ms(pool)) / 2;
 	if (servers.total_ms < 1)
 		servers.total_ms = 1;
@@ -413,9 +404,9 @@ bool remote_ask(struct pool *pool)
 	give_back(pool);
 	ask->why.text[0] = '\0';
 	if (ask->end_ms == 0)
-		ask->end_ms =
-			remote_now_ms(pool) + (int64_t)asked_pool(pool)->madcap.timeout_sec * 1000;
-	order_servers(ask, asked_pool(pool));
+		ask->end_ms = remote_now_ms(pool) +
+			      (int64_t)remote_asked_pool(pool)->madcap.timeout_sec * 1000;
+	order_servers(ask, remote_asked_pool(pool));
 	if (op_boot(pool) == 0)
 		fail(pool, "the boot id of this machine cannot be read");
 	else if (!adopt(pool))
@@ -425,53 +416,34 @@ bool remote_ask(struct pool *pool)
 
 /* ---- answers ---------------------------------------------------------------------------------- */
 
-bool remote_starts_later(const struct talk *talk)
-{
-	const struct madcap_client_answer *answer = madcap_client_answer(&talk->client, 0);
-	struct madcap_message message;
-
-	if (answer == NULL ||
-	    madcap_message_decode(answer->data, answer->size, &message).fault != MADCAP_FINE)
-		return true;
-	return madcap_message_has(&message, MADCAP_OPT_START_TIME) &&
-	       message.start_time > message.current_time;
-}
-
 bool remote_is_unknown(const struct talk *talk)
 {
 	return madcap_client_all_refused(&talk->client) &&
 	       madcap_client_refusal(&talk->client)->error == MADCAP_ERR_LEASE_ID_UNKNOWN;
 }
 
-int64_t remote_lease_sec(const struct talk *talk, const struct madcap_grant *grant)
+int64_t remote_lease_sec(const struct madcap_grant *grant)
 {
-	const struct madcap_client_answer *answer = madcap_client_answer(&talk->client, 0);
 	int64_t lease_sec = grant->end_sec - grant->start_sec;
-	struct madcap_message message;
 
-	if (answer == NULL ||
-	    madcap_message_decode(answer->data, answer->size, &message).fault != MADCAP_FINE)
-		return 0;
-	if (madcap_message_has(&message, MADCAP_OPT_START_TIME) &&
-	    message.start_time < message.current_time)
-		lease_sec -= (int64_t)message.current_time - message.start_time;
+	if (grant->begins_in_sec < 0)
+		lease_sec += grant->begins_in_sec;
 	return lease_sec > 0 ? lease_sec : 0;
 }
 
 /* The address that was granted, if it can be used; else why not. */
 static const char *judge_grant(struct pool *pool, const struct madcap_grant *grant)
 {
-	struct remote *remote = pool->remote;
-	struct ask *ask = &remote->ask;
+	struct ask *ask = &pool->remote->ask;
 	const uint8_t *bytes = grant->ranges[0].first.bytes;
 	uint32_t group = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
 			 (uint32_t)bytes[2] << 8 | bytes[3];
 
-	ask->addr = config_group_address(asked_pool(pool), group);
+	ask->addr = config_group_address(remote_asked_pool(pool), group);
 	if (grant->count != 1 || ask->addr == 0 ||
 	    (ask->state == ASK_ADOPTING && ask->addr != ask->record.addr))
 		return "has granted something else than what was asked for";
-	if (remote_starts_later(&remote->talk))
+	if (grant->begins_in_sec > 0)
 		return "grants an address at a later time only";
 	return NULL;
 }
@@ -479,14 +451,13 @@ static const char *judge_grant(struct pool *pool, const struct madcap_grant *gra
 static void use_grant(struct pool *pool, const struct madcap_grant *grant)
 {
 	struct ask *ask = &pool->remote->ask;
-	int64_t lease_sec = remote_lease_sec(&pool->remote->talk, grant);
+	int64_t lease_sec = remote_lease_sec(grant);
 
 	ask->record.servers[0] = grant->server;
 	ask->record.n_servers = 1;
 	ask->record.mobile = grant->mobile;
 	ask->record.end_sec = pool->env.unix_sec(pool->env.context) + lease_sec;
-	ask->end_us = (uint64_t)(pool->remote->talk.began_us + CLOCK_OFFSET_US) +
-		      (uint64_t)lease_sec * 1000000;
+	ask->end_us = pool->remote->talk.began_us + (uint64_t)lease_sec * 1000000;
 	ask->state = ASK_GRANTED;
 }
 
@@ -499,7 +470,7 @@ static void owe_the_silent(struct pool *pool, const struct madcap_grant *grant)
 
 	owed.n_servers = 0;
 	for (size_t i = 0; i < madcap_client_n_silent(client); i++)
-		if (!remote_is_same_server(madcap_client_silent(client, i), &grant->server))
+		if (!madcap_endpoint_equal(madcap_client_silent(client, i), &grant->server))
 			owed.servers[owed.n_servers++] = *madcap_client_silent(client, i);
 	if (owed.n_servers == 0 || grant->mobile)
 		return;
@@ -538,16 +509,6 @@ static void take_grant(struct pool *pool)
 	madcap_grant_done(&grant);
 }
 
-/* "None of these": any other refusal may have any reason, and is no proof. */
-static bool says_full(const struct madcap_client *client)
-{
-	const struct madcap_refusal *refusal = madcap_client_refusal(client);
-
-	return madcap_client_code(client) == MADCAP_CLIENT_E_REFUSED &&
-	       refusal->error == MADCAP_ERR_NOT_COMPLETED && refusal->extra_size >= 2 &&
-	       (refusal->extra[0] << 8 | refusal->extra[1]) == MADCAP_OPT_RANGES;
-}
-
 static void note_failure(struct pool *pool)
 {
 	struct ask *ask = &pool->remote->ask;
@@ -581,8 +542,9 @@ static void conclude_request(struct pool *pool)
 		take_grant(pool);
 		return;
 	}
-	/* Of several that were found, only the newest refusal is known. */
-	if (!says_full(client) ||
+	/* "None of these": any other refusal may have any reason, and is no proof. Of several servers
+	 * that were found, only the newest refusal is known. */
+	if (!madcap_client_refused_for(client, MADCAP_OPT_RANGES) ||
 	    (remote->ask.servers.n == 0 && madcap_client_n_refusals(client) > 1))
 		note_failure(pool);
 	if (madcap_client_n_silent(client) > 0 ||
@@ -614,8 +576,8 @@ static void conclude_clearing(struct pool *pool, bool is_late)
 	struct remote *remote = pool->remote;
 
 	if (remote->delivery.count > 0) {
-		remote->ask.end_ms =
-			remote_now_ms(pool) + (int64_t)asked_pool(pool)->madcap.timeout_sec * 1000;
+		remote->ask.end_ms = remote_now_ms(pool) +
+				     (int64_t)remote_asked_pool(pool)->madcap.timeout_sec * 1000;
 		begin_turn(pool, ASK_ANY);
 		return;
 	}
@@ -635,7 +597,7 @@ static void note_chosen(struct pool *pool)
 	if (madcap_client_state(&remote->talk.client) != MADCAP_CLIENT_TAKING ||
 	    ask->servers.n > 0 || after.n_servers == REMOTE_SERVERS_MAX)
 		return;
-	if (after.n_servers > 0 && remote_is_same_server(&after.servers[after.n_servers - 1], peer))
+	if (after.n_servers > 0 && madcap_endpoint_equal(&after.servers[after.n_servers - 1], peer))
 		return;
 	after.servers[after.n_servers++] = *peer;
 	if (server_lease_change(pool, &ask->record, &after, &why) == 0)
@@ -660,7 +622,7 @@ bool remote_ask_step(struct pool *pool)
 		else if (remote_walk_step(pool, &why))
 			return true;
 		if (why.text[0] != '\0')
-			fail(pool, "what is owed cannot be looked at: %.300s", why.text);
+			fail(pool, "what is owed cannot be looked at: %s", why.text);
 		else
 			conclude_clearing(pool, is_late);
 		return is_still_running(pool);
@@ -720,8 +682,7 @@ int remote_bind(struct pool *pool, struct pool_lease *lease, struct error *error
 		free(served);
 		return code;
 	}
-	remote_schedule(served, (uint64_t)(pool->remote->talk.began_us + CLOCK_OFFSET_US),
-			ask->end_us);
+	remote_schedule(served, pool->remote->talk.began_us, ask->end_us);
 	ask->is_recorded = false;
 	ask->state = ASK_NOTHING;
 	lease->served = served;

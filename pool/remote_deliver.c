@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "madcap/endpoint.h"
 #include "remote_impl.h"
 
 /* How far one look goes, and for how long a server is asked for one lease. */
@@ -126,9 +127,8 @@ static int find_owed(struct pool *pool, struct lot *lot, struct error *why)
 static int take_up(struct pool *pool, const struct lot *lot, struct error *why)
 {
 	struct delivery *delivery = &pool->remote->delivery;
-	const struct server_claim how = {
+	const struct server_claim owed = {
 		.busy_us = remote_stamp(pool) + UINT64_C(1000000) * REMOTE_OWED_SEC,
-		.owed = true,
 	};
 	struct server_lease gone[DELIVER_MAX];
 	size_t n_gone = 0;
@@ -143,7 +143,7 @@ static int take_up(struct pool *pool, const struct lot *lot, struct error *why)
 	if (n_gone > 0)
 		code = server_lease_remove(pool, gone, n_gone, why);
 	if (code == 0 && delivery->n > 0)
-		code = server_lease_claim(pool, delivery->owed, &delivery->n, &how, why);
+		code = server_lease_claim(pool, delivery->owed, &delivery->n, &owed, why);
 	if (code < 0)
 		delivery->n = 0;
 	return code;
@@ -179,7 +179,7 @@ static int look(struct pool *pool, size_t *ret_seen, struct error *why)
 static bool is_dead(const struct delivery *delivery, const struct madcap_endpoint *server)
 {
 	for (size_t i = 0; i < delivery->n_dead; i++)
-		if (remote_is_same_server(&delivery->dead[i], server))
+		if (madcap_endpoint_equal(&delivery->dead[i], server))
 			return true;
 	return false;
 }
@@ -187,12 +187,8 @@ static bool is_dead(const struct delivery *delivery, const struct madcap_endpoin
 static struct madcap_servers servers_of(const struct pool *pool, const struct server_lease *record,
 					const struct madcap_endpoint *server)
 {
-	size_t index = config_find_pool(pool->config, record->pool);
-	struct madcap_servers servers = { .n = 1, .server = { *server } };
+	struct madcap_servers servers = remote_holders(pool, record, server);
 
-	if (record->mobile && index != CONFIG_NO_POOL &&
-	    config_asks_servers(&pool->config->pools[index]))
-		servers = remote_servers(&pool->config->pools[index], server);
 	servers.total_ms = (int64_t)servers.n * DELIVER_WAIT_MS;
 	servers.tries = DELIVER_TRIES;
 	return servers;
@@ -235,7 +231,7 @@ static bool send_next(struct pool *pool)
 static int finish_delivery(struct pool *pool, uint64_t wait_us, struct error *why)
 {
 	struct delivery *delivery = &pool->remote->delivery;
-	const struct server_claim how = { .busy_us = remote_stamp(pool) + wait_us, .owed = true };
+	const struct server_claim still_owed = { .busy_us = remote_stamp(pool) + wait_us };
 	int64_t now_sec = pool->env.unix_sec(pool->env.context);
 	struct server_lease *owed = delivery->owed;
 	size_t n_done = 0, n_left;
@@ -256,7 +252,7 @@ static int finish_delivery(struct pool *pool, uint64_t wait_us, struct error *wh
 	if (n_done > 0)
 		code = server_lease_remove(pool, owed, n_done, why);
 	if (code == 0 && n_left > 0)
-		code = server_lease_claim(pool, owed + n_done, &n_left, &how, why);
+		code = server_lease_claim(pool, owed + n_done, &n_left, &still_owed, why);
 	return code;
 }
 

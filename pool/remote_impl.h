@@ -109,21 +109,21 @@ void remote_deliver_stop(struct pool *pool);
 uint64_t remote_stamp(const struct pool *pool); /* the boot clock as records hold it */
 int64_t remote_now_ms(const struct pool *pool);
 
-bool remote_is_same_server(const struct madcap_endpoint *a, const struct madcap_endpoint *b);
-
 /* The configured servers, in order; `first`, if not NULL, before all others. Where the pool has
  * none, the group in which they are looked for. */
 struct madcap_servers remote_servers(const struct config_pool *config,
 				     const struct madcap_endpoint *first);
 
+/* Those that may be asked about the lease of a record: `server` and, where that one shares its leases
+ * with others (RFC 2730, 2.13.1), its pool's other servers behind it. */
+struct madcap_servers remote_holders(const struct pool *pool, const struct server_lease *record,
+				     const struct madcap_endpoint *server);
+
 /* When to renew a lease that was asked for at `began_us`; both as records hold the boot clock. */
 void remote_schedule(struct pool_served *served, uint64_t began_us, uint64_t end_us);
 
-/* Whether the answer to the talk that is over grants a lease for later: by the server's own clock. */
-bool remote_starts_later(const struct talk *talk);
-
 /* How long a grant lasts from now on: its start may lie in the past, by the server's own clock. */
-int64_t remote_lease_sec(const struct talk *talk, const struct madcap_grant *grant);
+int64_t remote_lease_sec(const struct madcap_grant *grant);
 
 /* Only this refusal, and of all that were asked, says that the server has no such lease; after any other, it may. */
 bool remote_is_unknown(const struct talk *talk);

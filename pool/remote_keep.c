@@ -57,11 +57,18 @@ static uint64_t last_try(const struct pool_served *served)
 	return eighths + MARGIN_MIN_US / 2 < late ? eighths : half + (late - half) / 2;
 }
 
-static int lose(struct pool_served *served, struct error *why, const char *text)
+/* For the reason that stands in served->why. */
+static int lose(struct pool_served *served, struct error *why)
 {
 	served->is_lost = true;
-	error_set(why, "the lease of the address is lost: %s", text);
+	error_set(why, "the lease of the address is lost: %s", served->why.text);
 	return POOL_E_BACKEND;
+}
+
+static int lose_for(struct pool_served *served, const char *reason, struct error *why)
+{
+	error_set(&served->why, "%s", reason);
+	return lose(served, why);
 }
 
 static void show_new_end(struct pool *pool, const struct pool_lease *lease)
@@ -74,8 +81,7 @@ static void show_new_end(struct pool *pool, const struct pool_lease *lease)
 
 	if (code == 0) {
 		code = record_put_served(op.txn, ntohl(lease->addr_be), &shown);
-		code = code < 0 ? op_fail(&op, code) : op_commit(&op);
-		op_done(&op);
+		code = op_end(&op, code < 0 ? op_fail(&op, code) : 0);
 	}
 	if (code < 0)
 		remote_warn(pool, "a renewal is not shown: %s", why.text);
@@ -87,8 +93,8 @@ static int use_renewal(struct pool *pool, struct pool_lease *lease,
 {
 	struct pool_served *served = lease->served;
 	struct server_lease renewed = served->record;
-	uint64_t began_us = (uint64_t)(pool->remote->talk.began_us + CLOCK_OFFSET_US);
-	int64_t lease_sec = remote_lease_sec(&pool->remote->talk, grant);
+	uint64_t began_us = pool->remote->talk.began_us;
+	int64_t lease_sec = remote_lease_sec(grant);
 	struct error problem = { "" };
 	int code;
 
@@ -97,7 +103,7 @@ static int use_renewal(struct pool *pool, struct pool_lease *lease,
 	renewed.end_sec = pool->env.unix_sec(pool->env.context) + lease_sec;
 	code = server_lease_change(pool, &served->record, &renewed, &problem);
 	if (code == POOL_E_NOT_FOUND)
-		return lose(served, why, problem.text);
+		return lose_for(served, problem.text, why);
 	if (code < 0) /* a disk that fails costs nobody his address */
 		remote_warn(pool, "a renewal is not kept: %s", problem.text);
 	served->record = renewed;
@@ -124,38 +130,25 @@ static bool is_renewed(const struct pool_lease *lease, const struct madcap_grant
 	return false;
 }
 
-/* The server will not give a lease that lasts as long as the present one. */
-static bool wants_shorter(const struct madcap_client *client)
+static int conclude_grant(struct pool *pool, struct pool_lease *lease,
+			  const struct madcap_grant *grant, struct error *why)
 {
-	const struct madcap_refusal *refusal = madcap_client_refusal(client);
-
-	return madcap_client_code(client) == MADCAP_CLIENT_E_REFUSED && refusal->extra_size >= 2 &&
-	       refusal->error == MADCAP_ERR_NOT_COMPLETED &&
-	       (refusal->extra[0] << 8 | refusal->extra[1]) == MADCAP_OPT_MIN_LEASE_TIME;
+	if (grant->begins_in_sec > 0)
+		return lose_for(lease->served, "its server has renewed it for later", why);
+	if (!is_renewed(lease, grant))
+		return lose_for(lease->served, "its server has renewed another one", why);
+	return use_renewal(pool, lease, grant, why);
 }
 
-static int conclude(struct pool *pool, struct pool_lease *lease, struct error *why)
+static int conclude_failure(struct pool *pool, struct pool_lease *lease, struct error *why)
 {
 	struct pool_served *served = lease->served;
 	const struct madcap_client *client = &pool->remote->talk.client;
-	struct madcap_grant grant;
 	char text[IP4_TEXT_SIZE];
 	struct error ignored;
-	int code = 0;
 
-	if (madcap_client_code(client) != 0)
-		talk_explain(&pool->remote->talk, &served->why);
-	if (madcap_client_code(client) == 0 && madcap_client_grant(client, &grant) == 0) {
-		if (remote_starts_later(&pool->remote->talk))
-			code = lose(served, why, "its server has renewed it for later");
-		else if (is_renewed(lease, &grant))
-			code = use_renewal(pool, lease, &grant, why);
-		else
-			code = lose(served, why, "its server has renewed another one");
-		madcap_grant_done(&grant);
-		return code;
-	}
-	if (wants_shorter(client) && !served->may_shorten) {
+	/* It will not give a lease that lasts as long as the present one. */
+	if (madcap_client_refused_for(client, MADCAP_OPT_MIN_LEASE_TIME) && !served->may_shorten) {
 		served->may_shorten = true;
 		served->renew_us = remote_stamp(pool);
 		return 0;
@@ -165,16 +158,35 @@ static int conclude(struct pool *pool, struct pool_lease *lease, struct error *w
 		if (remote_is_unknown(&pool->remote->talk))
 			served->is_gone =
 				server_lease_remove(pool, &served->record, 1, &ignored) == 0;
-		return lose(served, why, served->why.text);
+		return lose(served, why);
 	}
 	if (served->may_shorten)
-		return lose(served, why,
-			    "its server may have made it shorter, and does not answer");
+		return lose_for(served, "its server may have made it shorter, and does not answer",
+				why);
 	remote_warn(pool, "%s: its lease could not be renewed: %s",
 		    format_ip4(ntohl(lease->addr_be), text), served->why.text);
 	served->renew_us = served->is_last_try ? remote_stamp(pool) + AGAIN_US : last_try(served);
 	served->is_last_try = true;
 	return 0;
+}
+
+static int conclude(struct pool *pool, struct pool_lease *lease, struct error *why)
+{
+	struct talk *talk = &pool->remote->talk;
+	struct madcap_grant grant;
+	int code;
+
+	if (madcap_client_code(&talk->client) != 0) {
+		talk_explain(talk, &lease->served->why);
+		return conclude_failure(pool, lease, why);
+	}
+	if (madcap_client_grant(&talk->client, &grant) < 0) {
+		error_set(&lease->served->why, "out of memory");
+		return conclude_failure(pool, lease, why);
+	}
+	code = conclude_grant(pool, lease, &grant, why);
+	madcap_grant_done(&grant);
+	return code;
 }
 
 static void renew(struct pool *pool, struct pool_lease *lease)
@@ -183,7 +195,8 @@ static void renew(struct pool *pool, struct pool_lease *lease)
 	struct pool_served *served = lease->served;
 	size_t index = config_find_pool(pool->config, lease->pool);
 	uint64_t now = remote_stamp(pool);
-	struct madcap_servers servers = { .n = 1, .server = { served->record.servers[0] } };
+	struct madcap_servers servers =
+		remote_holders(pool, &served->record, &served->record.servers[0]);
 	struct madcap_query query = { .operation = MADCAP_RENEW_LEASE,
 				      .family = MADCAP_IPV4,
 				      .id = served->record.id };
@@ -199,8 +212,6 @@ static void renew(struct pool *pool, struct pool_lease *lease)
 
 		query.lease_sec = config->madcap.lease_sec;
 		timeout_ms = (int64_t)config->madcap.timeout_sec * 1000;
-		if (served->record.mobile)
-			servers = remote_servers(config, &served->record.servers[0]);
 	}
 	if (served->record.mobile)
 		query.requested[query.n_requested++] = MADCAP_FEATURE_SERVER_MOBILITY;
@@ -229,7 +240,7 @@ static int64_t until_ms(uint64_t from_us, uint64_t to_us)
 static int give_up(struct pool *pool, struct pool_served *served, struct error *why)
 {
 	if (pool->remote != NULL && pool->remote->task == TASK_RENEW)
-		talk_stop(&pool->remote->talk);
+		remote_stop(pool);
 	error_set(why, "the lease of the address ends and could not be renewed%s%.400s",
 		  served->why.text[0] != '\0' ? ": " : "", served->why.text);
 	return POOL_E_BACKEND;
@@ -247,7 +258,7 @@ int pool_keep(struct pool *pool, struct pool_lease *lease, int64_t *ret_ms, stru
 	if (served == NULL)
 		return 0;
 	if (served->is_lost)
-		return lose(served, why, served->why.text);
+		return lose(served, why);
 	if (now >= deadline(served))
 		return give_up(pool, served, why);
 	if (remote != NULL && remote->task == TASK_RENEW &&
@@ -303,15 +314,10 @@ void remote_release(struct pool *pool, const struct pool_served *served)
 	struct madcap_query query = { .operation = MADCAP_RELEASE_LEASE,
 				      .family = MADCAP_IPV4,
 				      .id = record->id };
-	size_t index = config_find_pool(pool->config, record->pool);
-	struct madcap_servers servers = { .server = { record->servers[0] }, .n = 1 };
+	struct madcap_servers servers = remote_holders(pool, record, &record->servers[0]);
 
 	if (remote == NULL)
 		return;
-	/* Any server that knows the lease will do. */
-	if (record->mobile && index != CONFIG_NO_POOL &&
-	    config_asks_servers(&pool->config->pools[index]))
-		servers = remote_servers(&pool->config->pools[index], &record->servers[0]);
 	servers.total_ms = RELEASE_WAIT_MS;
 	servers.tries = RELEASE_TRIES;
 	remote_stop(pool);

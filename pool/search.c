@@ -24,11 +24,6 @@
 
 /* ---- choosing ------------------------------------------------------------------------------- */
 
-static bool is_host_address(uint32_t addr)
-{
-	return addr >> 24 != 0 && addr >> 24 != 127 && addr < UINT32_C(0xe0000000);
-}
-
 /* What is asked of an address that this pool did not choose itself. */
 static int check_outside_choice(struct op *op, uint32_t addr, const char *whose)
 {
@@ -36,7 +31,7 @@ static int check_outside_choice(struct op *op, uint32_t addr, const char *whose)
 	char text[IP4_TEXT_SIZE];
 
 	format_ip4(addr, text);
-	if (!is_host_address(addr)) {
+	if (config_unusable((struct range){ addr, addr }) != NULL) {
 		error_set(op->error, "%s %s cannot be a peer's address", whose, text);
 		return POOL_E_REFUSED;
 	}
@@ -79,7 +74,6 @@ static int check_servers(struct op *op, size_t pool, uint32_t addr)
 static int take_outside_choice(struct op *op, uint32_t addr, const char *whose,
 			       struct choice *choice)
 {
-	struct error reason;
 	int code = check_outside_choice(op, addr, whose);
 
 	if (code < 0)
@@ -88,10 +82,8 @@ static int take_outside_choice(struct op *op, uint32_t addr, const char *whose,
 	code = check_servers(op, choice->pool, addr);
 	if (code == 0)
 		code = lease_take_particular(op, addr, choice);
-	if (code == POOL_E_REFUSED && op->error != NULL) {
-		reason = *op->error;
-		error_set(op->error, "%s %.400s", whose, reason.text);
-	}
+	if (code == POOL_E_REFUSED)
+		error_prefix(op->error, "%s", whose);
 	return code;
 }
 
@@ -100,7 +92,6 @@ static int choose_reservation(struct search *search)
 	struct op *op = &search->op;
 	const struct config *config = op->pool->config;
 	size_t pool = search->assignment.pool;
-	struct error reason;
 	int code;
 
 	search->choice.how = POOL_HOW_RESERVATION;
@@ -115,10 +106,8 @@ static int choose_reservation(struct search *search)
 	code = check_servers(op, pool, search->assignment.addr);
 	if (code == 0)
 		code = lease_take_particular(op, search->assignment.addr, &search->choice);
-	if (code == POOL_E_REFUSED && op->error != NULL) {
-		reason = *op->error;
-		error_set(op->error, "reserved address %.400s", reason.text);
-	}
+	if (code == POOL_E_REFUSED)
+		error_prefix(op->error, "reserved address");
 	return code;
 }
 
@@ -136,12 +125,11 @@ static bool scan_can_wait(struct search *search, size_t pool)
 static void add_refusal(struct search *search, size_t pool)
 {
 	size_t used = strlen(search->refusal.text);
-	const char *text = search->op.error != NULL ? search->op.error->text : "";
 
 	if (used == 0)
 		search->refused_by = pool;
 	snprintf(search->refusal.text + used, sizeof(search->refusal.text) - used, "%s%s",
-		 used > 0 ? "; " : "", text);
+		 used > 0 ? "; " : "", search->op.error->text);
 }
 
 /* Along the chain of pools. 0, NEEDS_SCAN, REMOTE_ASK, or an error. */

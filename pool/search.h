@@ -31,7 +31,7 @@ struct search {
 };
 
 /* Checks the request, opens the store and begins the first transaction. On an error nothing is
- * left to end. The request and `outside` have to outlive the search. */
+ * left to end. The request and `outside` have to outlive the search; `error` is not NULL. */
 int search_begin(struct search *search, struct pool *pool, const struct pool_request *request,
 		 const struct pool_choice *outside, struct error *error)
 	__attribute__((warn_unused_result));

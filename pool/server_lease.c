@@ -236,7 +236,7 @@ static int claim(struct state *state, struct server_lease *taken, size_t *n,
 		taken[kept] = taken[i];
 		taken[kept].boot = op_boot(state->pool);
 		taken[kept].busy_us = how->busy_us;
-		taken[kept].lease_id = how->owed ? 0 : how->lease_id;
+		taken[kept].lease_id = how->lease_id;
 		taken[kept].registry = how->registry;
 		code = server_lease_put(txn, &taken[kept++]);
 		if (code < 0)

@@ -46,8 +46,7 @@ struct server_lease {
 
 struct server_claim {
 	uint64_t busy_us;
-	bool owed;
-	uint64_t lease_id; /* what else it belongs to from now on */
+	uint64_t lease_id; /* what it belongs to from now on, in this registry; 0: it is owed */
 	uint64_t registry;
 };
 
@@ -73,8 +72,7 @@ int server_lease_list(struct pool *pool, const struct server_lease *place, struc
 int server_lease_remove(struct pool *pool, const struct server_lease *gone, size_t n,
 			struct error *error);
 
-/* Makes busy what nobody has touched since it was read: *n and the array are then those. With `owed`
- * they become that. */
+/* Makes busy what nobody has touched since it was read: *n and the array are then those. */
 int server_lease_claim(struct pool *pool, struct server_lease *taken, size_t *n,
 		       const struct server_claim *how, struct error *error)
 	__attribute__((warn_unused_result));

@@ -141,10 +141,10 @@ static uint64_t count_free(MDB_env *env, uint64_t first)
 	MDB_val list; /* size_t: how many, and then page numbers */
 	uint64_t n = 0;
 
-	/* LMDB's free list is a database like others, with the number 0, for reading only. */
+	/* A database like others, for reading only. */
 	if (mdb_txn_begin(env, NULL, MDB_RDONLY, &txn) != 0)
 		return 0;
-	if (mdb_cursor_open(txn, 0, &cursor) != 0)
+	if (mdb_cursor_open(txn, FREE_DBI, &cursor) != 0)
 		goto out;
 	while (mdb_cursor_get(cursor, &key, &list, MDB_NEXT) == 0) {
 		for (size_t at = sizeof(size_t); at + sizeof(size_t) <= list.mv_size;
@@ -206,10 +206,12 @@ int store_check_file(const struct store *store, struct error *error)
 {
 	struct stat named = { 0 }, open = { 0 };
 	int fd;
+	int rc = mdb_env_get_fd(store->env, &fd);
 
-	if (mdb_env_get_fd(store->env, &fd) != 0 || fstat(fd, &open) != 0 ||
-	    stat(store->path, &named) != 0)
-		return fail(store, errno, "look at it", error);
+	if (rc == 0 && (fstat(fd, &open) != 0 || stat(store->path, &named) != 0))
+		rc = errno;
+	if (rc != 0)
+		return fail(store, rc, "look at it", error);
 	if (named.st_dev != open.st_dev || named.st_ino != open.st_ino) {
 		error_set(error, "%s has become another file than the one that was opened",
 			  store->path);
@@ -481,19 +483,21 @@ static void pause_a_moment(unsigned int tries)
  */
 static int try_to_begin(struct store *store, bool write, MDB_txn **ret)
 {
-	unsigned int flags = write ? 0 : MDB_RDONLY;
-	int rc = mdb_txn_begin(store->env, NULL, flags, ret);
-	int dead;
+	int rc = mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, ret);
 
-	if (rc == MDB_MAP_RESIZED) {
-		rc = mdb_env_set_mapsize(store->env, 0);
-		if (rc == 0)
-			rc = mdb_txn_begin(store->env, NULL, flags, ret);
-	}
-	for (unsigned int tries = 0; rc == MDB_READERS_FULL && tries < CROWDED_MAX; tries++) {
-		if (mdb_reader_check(store->env, &dead) != 0 || dead == 0)
+	for (unsigned int tries = 0; tries < CROWDED_MAX; tries++) {
+		int dead;
+
+		if (rc == MDB_MAP_RESIZED) {
+			rc = mdb_env_set_mapsize(store->env, 0);
+			if (rc != 0)
+				return rc;
+		} else if (rc != MDB_READERS_FULL) {
+			return rc;
+		} else if (mdb_reader_check(store->env, &dead) != 0 || dead == 0) {
 			pause_a_moment(tries);
-		rc = mdb_txn_begin(store->env, NULL, flags, ret);
+		}
+		rc = mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, ret);
 	}
 	return rc;
 }
@@ -791,5 +795,5 @@ int store_read_all(struct store_txn *txn)
 
 const char *store_txn_problem(const struct store_txn *txn)
 {
-	return mdb_strerror(txn->problem);
+	return reason_of(txn->problem);
 }

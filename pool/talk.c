@@ -70,7 +70,7 @@ int talk_start(struct talk *talk, const struct madcap_query *query,
 	}
 	talk->socket_errno = 0;
 	talk->total_ms = servers->total_ms;
-	talk->began_us = talk->env->boot_us(talk->env->context);
+	talk->began_us = (uint64_t)(talk->env->boot_us(talk->env->context) + CLOCK_OFFSET_US);
 	now = read_clocks(talk);
 	if (madcap_client_start(&talk->client, query, servers, &now, error) < 0)
 		return POOL_E_BACKEND;

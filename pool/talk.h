@@ -19,7 +19,7 @@ struct talk {
 	const struct pool_env *env;
 	struct madcap_client client;
 	struct udp udp;
-	int64_t began_us; /* boot clock: before the first datagram left */
+	uint64_t began_us; /* boot clock, as records hold it: before the first datagram left */
 	int64_t total_ms;
 	int socket_errno; /* there was no socket to be had */
 	bool running;

@@ -159,6 +159,38 @@ char *format_number(uint64_t number, char buf[static NUMBER_TEXT_SIZE])
 	return p;
 }
 
+static const char hex_digits[] = "0123456789abcdefABCDEF";
+
+static uint8_t hex_value(char digit)
+{
+	size_t place = (size_t)(strchr(hex_digits, digit) - hex_digits);
+
+	return (uint8_t)(place < 16 ? place : place - 6);
+}
+
+bool parse_octets(const char *text, size_t max, uint8_t *ret, size_t *ret_size)
+{
+	size_t length = strlen(text);
+
+	if (length == 0 || length % 2 != 0 || length / 2 > max ||
+	    strspn(text, hex_digits) != length)
+		return false;
+	for (size_t i = 0; i < length / 2; i++)
+		ret[i] = (uint8_t)(hex_value(text[2 * i]) << 4 | hex_value(text[2 * i + 1]));
+	*ret_size = length / 2;
+	return true;
+}
+
+char *format_octets(const uint8_t *octets, size_t size, char *buf)
+{
+	for (size_t i = 0; i < size; i++) {
+		buf[2 * i] = hex_digits[octets[i] >> 4];
+		buf[2 * i + 1] = hex_digits[octets[i] & 15];
+	}
+	buf[2 * size] = '\0';
+	return buf;
+}
+
 static char *put_octet(char *p, unsigned int octet)
 {
 	unsigned int tens = octet / 10;

@@ -30,6 +30,13 @@ bool parse_unsigned(const char *text, uint64_t min, uint64_t max, uint64_t *ret)
 #define NUMBER_TEXT_SIZE 21
 char *format_number(uint64_t number, char buf[static NUMBER_TEXT_SIZE]);
 
+/* Octets in hexadecimal, two digits each: 1 to `max` of them. */
+bool parse_octets(const char *text, size_t max, uint8_t *ret, size_t *ret_size);
+
+/* The other way, in lower case; buf of OCTETS_TEXT_SIZE(size) bytes; returns buf. */
+#define OCTETS_TEXT_SIZE(size) (2 * (size) + 1)
+char *format_octets(const uint8_t *octets, size_t size, char *buf);
+
 /* Writes the dotted quad into buf (IP4_TEXT_SIZE bytes) and returns buf. */
 char *format_ip4(uint32_t addr, char *buf);
 /* The same, but returns its length. */

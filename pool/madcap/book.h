@@ -15,9 +15,9 @@
  * it is on disk, or else none of it has happened: neither on disk nor in what the book answers. A
  * change that fails with POOL_E_STORE spoils its batch: abort it.
  *
- * Engines. The functions here are a thin shell over a table of operations. There is the engine of
- * one host (book_file.h: one file, one process at a time) and one that several servers share
- * (book_postgres.h: a database); then book_is_shared() is true. Both have all leases in memory.
+ * Engines. All leases are in memory, where it is decided what a wish gets; an engine keeps batches.
+ * There is the engine of one host (book_file.h: one file, one process at a time) and one that several
+ * servers share (book_postgres.h: a database); then book_is_shared() is true.
  *
  * Sharing. What the memory of a shared book says may be out of date. That does no harm, as a commit
  * fails with BOOK_AGAIN where any other server has committed since: nothing has happened then, the
@@ -50,7 +50,6 @@ enum book_state {
 	BOOK_DENIED,   /* the operator said no */
 };
 
-struct book_engine;
 struct pollfd;
 
 #define BOOK_AGAIN 1 /* of book_commit() */
@@ -77,8 +76,7 @@ struct book_lease {
 	uint32_t wanted_lease; /* pending: seconds */
 	uint32_t n_addresses;
 	size_t n_ranges;
-	const void *place; /* the engine's */
-	const struct book_engine *engine;
+	const void *place; /* the book's */
 };
 
 /* index < n_ranges */

@@ -4,6 +4,7 @@
  * ends the process that comes across it. So the whole file is read by a child first, and madcapd
  * can say what is the matter instead of being gone.
  */
+#include "array.h"
 #include "book_file.h"
 
 #include <errno.h>
@@ -36,7 +37,7 @@ static void __attribute__((noreturn)) child(const struct store_options *options)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setrlimit(RLIMIT_CORE, &no_core);
-	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(deadly); i++)
 		signal(deadly[i], SIG_DFL);
 	/* LMDB says a line of its own when it gives up. */
 	if (null >= 0)

@@ -348,22 +348,9 @@ static void file_book_close(struct book *base)
 static const struct book_engine file_engine = {
 	.is_shared = false,
 	.close = file_book_close,
-	.set_spaces = memory_book_set_spaces,
 	.begin = file_book_begin,
 	.commit = file_book_commit,
 	.abort = file_book_abort,
-	.find = memory_book_find,
-	.find_address = memory_book_find_address,
-	.grant = memory_book_grant,
-	.put_pending = memory_book_put_pending,
-	.decide = memory_book_decide,
-	.renew = memory_book_renew,
-	.release = memory_book_release,
-	.sweep = memory_book_sweep,
-	.client = memory_book_client,
-	.next = memory_book_next,
-	.stats = memory_book_stats,
-	.range = memory_book_range,
 };
 
 /* The directory's lock tells a second server off: its indexes would know nothing of ours. */

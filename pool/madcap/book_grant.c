@@ -340,19 +340,20 @@ static int claim_addresses(struct claim *claim, enum book_lack *ret_lack)
 static int replace(struct memory_book *book, const struct claim *claim, struct lease *before,
 		   const struct madcap_address *before_client)
 {
-	int code = 0;
+	int removed = 0, added;
 
 	if (before != NULL)
-		code = memory_book_removed(book, before, before_client);
+		removed = memory_book_removed(book, before, before_client);
+	/* Also after a failure, which spoils the batch: taking it back undoes both. */
 	memory_book_link(book, claim->lease, &claim->wish->client, false);
-	return code < 0 ? (memory_book_added(book, claim->lease), code)
-			: memory_book_added(book, claim->lease);
+	added = memory_book_added(book, claim->lease);
+	return removed < 0 ? removed : added;
 }
 
-int memory_book_grant(struct book *base, const struct book_wish *wish, struct book_lease *ret,
-		      enum book_lack *ret_lack)
+int book_grant(struct book *base, const struct book_wish *wish, struct book_lease *ret,
+	       enum book_lack *ret_lack)
 {
-	struct memory_book *book = (struct memory_book *)(void *)base;
+	struct memory_book *book = memory_book_of(base);
 	struct claim claim = { .wish = wish, .space = memory_book_space(book, &wish->scope) };
 	struct lease *before = lease_index_find(&book->index, wish->id);
 	struct madcap_address before_client = { .family = 0 };
@@ -388,7 +389,7 @@ int memory_book_grant(struct book *base, const struct book_wish *wish, struct bo
 	}
 	tidy(claim.lease, claim.spans_max);
 	code = replace(book, &claim, before, &before_client);
-	memory_book_show(book, claim.lease, ret);
+	memory_book_show(claim.lease, ret);
 	return code;
 }
 
@@ -455,10 +456,10 @@ static int set_times(struct memory_book *book, struct lease *lease, struct booke
 	return memory_book_edited(book, lease, &old);
 }
 
-int memory_book_renew(struct book *base, const struct book_wish *wish, struct book_lease *ret,
-		      enum book_lack *ret_lack)
+int book_renew(struct book *base, const struct book_wish *wish, struct book_lease *ret,
+	       enum book_lack *ret_lack)
 {
-	struct memory_book *book = (struct memory_book *)(void *)base;
+	struct memory_book *book = memory_book_of(base);
 	struct lease *lease = lease_index_find(&book->index, wish->id);
 	struct room room;
 	uint64_t end;
@@ -483,6 +484,6 @@ int memory_book_renew(struct book *base, const struct book_wish *wish, struct bo
 	code = set_times(book, lease, (struct booker){ (uint32_t)room.start_sec, (uint32_t)end },
 			 wish->now_sec);
 	if (code == 0)
-		memory_book_show(book, lease, ret);
+		memory_book_show(lease, ret);
 	return code;
 }

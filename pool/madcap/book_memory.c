@@ -6,11 +6,6 @@
 
 #include "address.h"
 
-static struct memory_book *memory_book_of(struct book *base)
-{
-	return (struct memory_book *)(void *)base;
-}
-
 static const struct memory_book *const_memory_book_of(const struct book *base)
 {
 	return (const struct memory_book *)(const void *)base;
@@ -210,7 +205,7 @@ int memory_book_edited(struct memory_book *book, struct lease *lease, const stru
 
 /* ---- looking --------------------------------------------------------------------------------- */
 
-struct book_range memory_book_range(const struct book_lease *shown, size_t index)
+struct book_range book_lease_range(const struct book_lease *shown, size_t index)
 {
 	const struct lease *lease = shown->place;
 	struct book_range range = { .count = lease->spans[index].count };
@@ -221,8 +216,7 @@ struct book_range memory_book_range(const struct book_lease *shown, size_t index
 	return range;
 }
 
-void memory_book_show(const struct memory_book *book, const struct lease *lease,
-		      struct book_lease *ret)
+void memory_book_show(const struct lease *lease, struct book_lease *ret)
 {
 	*ret = (struct book_lease){
 		.id = lease_id(lease),
@@ -239,23 +233,22 @@ void memory_book_show(const struct memory_book *book, const struct lease *lease,
 		.n_addresses = lease_addresses(lease),
 		.n_ranges = lease->n_spans,
 		.place = lease,
-		.engine = book->base.engine,
 	};
 }
 
-int memory_book_find(const struct book *base, struct madcap_bytes id, struct book_lease *ret)
+int book_find(const struct book *base, struct madcap_bytes id, struct book_lease *ret)
 {
 	const struct memory_book *book = const_memory_book_of(base);
 	const struct lease *lease = lease_index_find(&book->index, id);
 
 	if (lease == NULL)
 		return POOL_E_NOT_FOUND;
-	memory_book_show(book, lease, ret);
+	memory_book_show(lease, ret);
 	return 0;
 }
 
-int memory_book_find_address(const struct book *base, const struct madcap_address *address,
-			     uint32_t at_sec, struct book_lease *ret)
+int book_find_address(const struct book *base, const struct madcap_address *address,
+		      uint32_t at_sec, struct book_lease *ret)
 {
 	const struct memory_book *book = const_memory_book_of(base);
 	const struct booking *booking;
@@ -268,26 +261,25 @@ int memory_book_find_address(const struct book *base, const struct madcap_addres
 		for (; booking != NULL; booking = booking->next) {
 			if (booking->by->start_sec > at_sec || booking->by->end_sec <= at_sec)
 				continue;
-			memory_book_show(book, (const struct lease *)(const void *)booking->by,
-					 ret);
+			memory_book_show((const struct lease *)(const void *)booking->by, ret);
 			return 0;
 		}
 	}
 	return POOL_E_NOT_FOUND;
 }
 
-int memory_book_next(const struct book *base, uint64_t *at, struct book_lease *ret)
+int book_next(const struct book *base, uint64_t *at, struct book_lease *ret)
 {
 	const struct memory_book *book = const_memory_book_of(base);
 
 	if (*at >= book->index.n_leases)
 		return POOL_E_NOT_FOUND;
-	memory_book_show(book, book->index.heap[(*at)++], ret);
+	memory_book_show(book->index.heap[(*at)++], ret);
 	return 0;
 }
 
-void memory_book_client(const struct book *base, const struct madcap_address *client,
-			struct book_client *ret)
+void book_client(const struct book *base, const struct madcap_address *client,
+		 struct book_client *ret)
 {
 	const struct client *found = lease_index_client(&const_memory_book_of(base)->index, client);
 
@@ -309,8 +301,7 @@ static void add_stats(const struct space *space, struct book_stats *stats)
 		space->free > UINT64_MAX - stats->free ? UINT64_MAX : stats->free + space->free;
 }
 
-bool memory_book_stats(const struct book *base, const struct madcap_address *scope,
-		       struct book_stats *ret)
+bool book_stats(const struct book *base, const struct madcap_address *scope, struct book_stats *ret)
 {
 	const struct memory_book *book = const_memory_book_of(base);
 	struct book_stats stats = { .size = 0 };
@@ -342,7 +333,7 @@ static int remove_lease(struct memory_book *book, struct lease *lease)
 	return memory_book_removed(book, lease, &client);
 }
 
-int memory_book_release(struct book *base, struct madcap_bytes id)
+int book_release(struct book *base, struct madcap_bytes id)
 {
 	struct memory_book *book = memory_book_of(base);
 	struct lease *lease = lease_index_find(&book->index, id);
@@ -350,7 +341,7 @@ int memory_book_release(struct book *base, struct madcap_bytes id)
 	return lease == NULL ? POOL_E_NOT_FOUND : remove_lease(book, lease);
 }
 
-int memory_book_sweep(struct book *base, uint32_t now_sec, size_t max, size_t *ret_n)
+int book_sweep(struct book *base, uint32_t now_sec, size_t max, size_t *ret_n)
 {
 	struct memory_book *book = memory_book_of(base);
 	size_t n = 0;
@@ -371,8 +362,8 @@ int memory_book_sweep(struct book *base, uint32_t now_sec, size_t max, size_t *r
 	return 0;
 }
 
-int memory_book_put_pending(struct book *base, const struct book_wish *wish, uint32_t end_sec,
-			    struct book_lease *ret)
+int book_put_pending(struct book *base, const struct book_wish *wish, uint32_t end_sec,
+		     struct book_lease *ret)
 {
 	struct memory_book *book = memory_book_of(base);
 	struct space *space = memory_book_space(book, &wish->scope);
@@ -404,11 +395,11 @@ int memory_book_put_pending(struct book *base, const struct book_wish *wish, uin
 	lease->wanted_lease = wish->lease_sec;
 	memory_book_link(book, lease, &wish->client, false);
 	code = memory_book_added(book, lease);
-	memory_book_show(book, lease, ret);
+	memory_book_show(lease, ret);
 	return code;
 }
 
-int memory_book_decide(struct book *base, struct madcap_bytes id, enum book_state decision)
+int book_decide(struct book *base, struct madcap_bytes id, enum book_state decision)
 {
 	struct memory_book *book = memory_book_of(base);
 	struct lease *lease = lease_index_find(&book->index, id);
@@ -552,8 +543,8 @@ fail:
 	return NULL;
 }
 
-int memory_book_set_spaces(struct book *base, const struct book_space *spaces, size_t n,
-			   uint32_t extra_sec)
+int book_set_spaces(struct book *base, const struct book_space *spaces, size_t n,
+		    uint32_t extra_sec)
 {
 	struct memory_book *book = memory_book_of(base);
 	const struct lease_index *index = &book->index;
@@ -587,6 +578,7 @@ int memory_book_set_spaces(struct book *base, const struct book_space *spaces, s
 	free_spaces(book->spaces, book->n_spaces);
 	book->spaces = built;
 	book->n_spaces = m;
+	book->has_spaces = true;
 	book->extra_sec = extra_sec;
 	for (size_t i = 0; i < m; i++)
 		book->spaces[i]->extra_sec = extra_sec;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * book_memory.h - the part of a book that all engines have: all leases in memory, what a wish gets,
- * and the way back when a batch fails. An engine's own struct begins with a struct memory_book, and
- * keeps what is decided here: one lease at a time as it changes (write, erase), or all of a batch
- * when it is committed, from `changes`.
+ * book_memory.h - the part of a book that all engines have: all leases in memory, what a wish gets
+ * (book_grant.c), and the way back when a batch fails. What book.h has of single leases is here; an
+ * engine's own struct begins with a struct memory_book, and keeps what is decided: one lease at a time
+ * as it changes (add, write, erase), or all of a batch when it is committed, from `changes`.
  *
  * While a batch is open every change of the indexes is noted, and taken back if the batch fails.
  */
@@ -37,6 +37,7 @@ struct memory_book {
 	struct slab bookings;
 	struct space **spaces;
 	size_t n_spaces;
+	bool has_spaces; /* those of a configuration, book_set_spaces() */
 	uint32_t extra_sec;
 	uint64_t seed;
 	uint64_t last_serial;
@@ -44,6 +45,11 @@ struct memory_book {
 	size_t n_changes;
 	size_t changes_size;
 };
+
+static inline struct memory_book *memory_book_of(struct book *base)
+{
+	return (struct memory_book *)(void *)base;
+}
 
 /* For an engine's own struct, zeroed. 0 or POOL_E_NO_MEMORY; to be done with in either case. */
 int memory_book_init(struct memory_book *book, const struct book_options *options)
@@ -76,34 +82,10 @@ int memory_book_edited(struct memory_book *book, struct lease *lease, const stru
 void memory_book_take_back(struct memory_book *book);
 void memory_book_forget_changes(struct memory_book *book);
 
-void memory_book_show(const struct memory_book *book, const struct lease *lease,
-		      struct book_lease *ret);
+/* The lease as book.h has it. */
+void memory_book_show(const struct lease *lease, struct book_lease *ret);
 
 /* True if the lease has addresses that lie in a configured scope which is not its own. */
 bool memory_book_is_astray(const struct memory_book *book, const struct lease *lease);
-
-/* Operations as in struct book_engine, the same for all engines. */
-int memory_book_set_spaces(struct book *base, const struct book_space *spaces, size_t n,
-			   uint32_t extra_sec);
-int memory_book_find(const struct book *base, struct madcap_bytes id, struct book_lease *ret);
-int memory_book_find_address(const struct book *base, const struct madcap_address *address,
-			     uint32_t at_sec, struct book_lease *ret);
-int memory_book_next(const struct book *base, uint64_t *at, struct book_lease *ret);
-void memory_book_client(const struct book *base, const struct madcap_address *client,
-			struct book_client *ret);
-bool memory_book_stats(const struct book *base, const struct madcap_address *scope,
-		       struct book_stats *ret);
-struct book_range memory_book_range(const struct book_lease *shown, size_t index);
-int memory_book_release(struct book *base, struct madcap_bytes id);
-int memory_book_sweep(struct book *base, uint32_t now_sec, size_t max, size_t *ret_n);
-int memory_book_put_pending(struct book *base, const struct book_wish *wish, uint32_t end_sec,
-			    struct book_lease *ret);
-int memory_book_decide(struct book *base, struct madcap_bytes id, enum book_state decision);
-
-/* The operations that decide: book_grant.c. */
-int memory_book_grant(struct book *base, const struct book_wish *wish, struct book_lease *ret,
-		      enum book_lack *ret_lack);
-int memory_book_renew(struct book *base, const struct book_wish *wish, struct book_lease *ret,
-		      enum book_lack *ret_lack);
 
 #endif

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "array.h"
 #include "book_postgres_impl.h"
 #include "book_postgres_schema.h"
 
@@ -17,11 +18,6 @@
 
 /* A statement whose madcapd is gone ends after so much more than the timeout. */
 #define STATEMENT_EXTRA_MS 20000
-
-static struct postgres_book *postgres_book_of(struct book *base)
-{
-	return (struct postgres_book *)(void *)base;
-}
 
 static const struct postgres_book *const_postgres_book_of(const struct book *base)
 {
@@ -114,7 +110,7 @@ static void ask(struct postgres_book *book)
 
 	snprintf(timeout, sizeof(timeout), "%d", book->timeout_ms);
 	snprintf(longest, sizeof(longest), "%d", book->timeout_ms + STATEMENT_EXTRA_MS);
-	postgres_link_send(book->link, statements, sizeof(statements) / sizeof(statements[0]));
+	postgres_link_send(book->link, statements, ARRAY_SIZE(statements));
 	book->phase = PHASE_ASKING;
 }
 
@@ -357,17 +353,6 @@ static void postgres_book_health(const struct book *base, struct book_health *re
 	};
 }
 
-static int postgres_book_set_spaces(struct book *base, const struct book_space *spaces, size_t n,
-				    uint32_t extra_sec)
-{
-	struct postgres_book *book = postgres_book_of(base);
-	int code = memory_book_set_spaces(base, spaces, n, extra_sec);
-
-	if (code == 0)
-		book->has_spaces = true;
-	return code;
-}
-
 static void postgres_book_close(struct book *base)
 {
 	struct postgres_book *book = postgres_book_of(base);
@@ -387,22 +372,9 @@ static void postgres_book_close(struct book *base)
 static const struct book_engine postgres_engine = {
 	.is_shared = true,
 	.close = postgres_book_close,
-	.set_spaces = postgres_book_set_spaces,
 	.begin = postgres_book_begin,
 	.commit = postgres_book_commit,
 	.abort = postgres_book_abort,
-	.find = memory_book_find,
-	.find_address = memory_book_find_address,
-	.grant = memory_book_grant,
-	.put_pending = memory_book_put_pending,
-	.decide = memory_book_decide,
-	.renew = memory_book_renew,
-	.release = memory_book_release,
-	.sweep = memory_book_sweep,
-	.client = memory_book_client,
-	.next = memory_book_next,
-	.stats = memory_book_stats,
-	.range = memory_book_range,
 	.rely = postgres_book_rely,
 	.refresh = postgres_book_refresh,
 	.peer = postgres_book_peer,

@@ -9,9 +9,8 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "array.h"
 #include "book_postgres_schema.h"
-
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* After a batch that was overtaken, for so long each one begins with the lock. */
 #define CONTENDED_MS 1000
@@ -90,11 +89,6 @@ const struct postgres_statement postgres_prepared[] = {
 		 " renewed = excluded.renewed, released = excluded.released" },
 };
 const size_t postgres_n_prepared = ARRAY_SIZE(postgres_prepared);
-
-static struct postgres_book *postgres_book_of(struct book *base)
-{
-	return (struct postgres_book *)(void *)base;
-}
 
 /* ---- what a batch comes to ------------------------------------------------------------------- */
 

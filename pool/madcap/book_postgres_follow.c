@@ -120,7 +120,7 @@ static int take_lease(struct postgres_book *book, const PGresult *result, int ro
 		if (lease->space == NULL || lease_index_reserve(&memory->index) < 0)
 			code = POOL_E_NO_MEMORY;
 	}
-	if (code == 0 && book->has_spaces && memory_book_is_astray(memory, lease)) {
+	if (code == 0 && memory->has_spaces && memory_book_is_astray(memory, lease)) {
 		char text[MADCAP_ADDRESS_TEXT];
 
 		error_set(error,
@@ -130,7 +130,7 @@ static int take_lease(struct postgres_book *book, const PGresult *result, int ro
 		free(lease);
 		return POOL_E_CONFIG;
 	}
-	if (code == 0 && !memory_book_link(memory, lease, &client, book->has_spaces))
+	if (code == 0 && !memory_book_link(memory, lease, &client, memory->has_spaces))
 		code = POOL_E_NO_MEMORY;
 	if (code < 0) {
 		free(lease);

@@ -27,7 +27,6 @@ struct postgres_book {
 	enum postgres_phase phase;
 	char server[POSTGRES_SERVER_MAX + 1];
 	int timeout_ms;
-	bool has_spaces;
 	bool is_loaded; /* memory is the book after this batch: */
 	int64_t version;
 	int64_t token;
@@ -52,6 +51,11 @@ struct postgres_book {
 	uint64_t reloads;
 	struct error problem; /* why it is not up */
 };
+
+static inline struct postgres_book *postgres_book_of(struct book *base)
+{
+	return (struct postgres_book *)(void *)base;
+}
 
 int64_t postgres_book_mono_ms(void);
 

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "address.h"
+#include "parse.h"
 
 /* The columns of ROWS_ARRAYS. */
 enum {
@@ -96,21 +97,14 @@ static void begin_element(struct text *array)
 
 void text_add_number(struct text *array, uint64_t value)
 {
-	char digits[24];
-	size_t at = sizeof(digits) - 1;
+	char digits[NUMBER_TEXT_SIZE];
 
-	digits[at] = '\0';
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
 	begin_element(array);
-	add(array, digits + at);
+	add(array, format_number(value, digits));
 }
 
 void text_add_bytes(struct text *array, struct madcap_bytes bytes)
 {
-	static const char digits[] = "0123456789abcdef";
 	char *at;
 
 	begin_element(array);
@@ -118,10 +112,7 @@ void text_add_bytes(struct text *array, struct madcap_bytes bytes)
 	if (at == NULL)
 		return;
 	memcpy(at, "\"\\\\x", 4);
-	for (size_t i = 0; i < bytes.size; i++) {
-		at[4 + 2 * i] = digits[bytes.data[i] >> 4];
-		at[5 + 2 * i] = digits[bytes.data[i] & 15];
-	}
+	format_octets(bytes.data, bytes.size, at + 4);
 	memcpy(at + 4 + 2 * bytes.size, "\"", 2);
 	array->used += 5 + 2 * bytes.size;
 }
@@ -222,28 +213,10 @@ bool rows_values(struct rows *rows, const char *values[ROWS_COLUMNS])
 
 /* ---- in -------------------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 bool id_from_hex(const char *text, uint8_t buf[BOOK_ID_MAX], struct madcap_bytes *ret)
 {
-	size_t n = strlen(text) / 2;
-
-	if (n == 0 || n > BOOK_ID_MAX || strlen(text) % 2 != 0)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		buf[i] = (uint8_t)(high << 4 | low);
-	}
-	*ret = (struct madcap_bytes){ buf, n };
-	return true;
+	ret->data = buf;
+	return parse_octets(text, BOOK_ID_MAX, buf, &ret->size);
 }
 
 /* A number up to `max`; NULL, and what is no number, is above all of them. */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#include "array.h"
 
 /* ---- the tables ------------------------------------------------------------------------------ */
 

@@ -242,6 +242,10 @@ const struct madcap_client_answer *madcap_client_answer(const struct madcap_clie
 /* The newest refusal, or NULL; also where another server said yes afterwards. */
 const struct madcap_refusal *madcap_client_refusal(const struct madcap_client *client);
 
+/* Whether it is the newest refusal's reason that a valid request cannot be completed, for this option's
+ * sake (3.17.1). */
+bool madcap_client_refused_for(const struct madcap_client *client, enum madcap_option option);
+
 /* Whether every server that was asked said no, and none was silent; how many did. */
 bool madcap_client_all_refused(const struct madcap_client *client);
 size_t madcap_client_n_refusals(const struct madcap_client *client);
@@ -267,6 +271,8 @@ struct madcap_grant {
 	int64_t start_sec; /* Unix time; that of the first try where the server names none, since its
 	                      clock may have started then */
 	int64_t end_sec;
+	int64_t begins_in_sec; /* when it starts, by the server's own clock; below 0 in the past, 0 also
+	                          where the server names no start */
 	struct madcap_range *ranges; /* to be freed by madcap_grant_done() */
 	size_t n_ranges;
 	uint32_t count; /* addresses in them */

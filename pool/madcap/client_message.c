@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
+
 /* ---- the query ------------------------------------------------------------------------------- */
 
 static bool is_group_of(const struct madcap_address *address, uint16_t family)
@@ -139,7 +141,7 @@ static void put_times(const struct madcap_query *query, int64_t unix_sec,
 		{ MADCAP_OPT_MAX_START_TIME, query->max_start_sec, &message->max_start_time },
 	};
 
-	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(times); i++)
 		if (times[i].value != 0) {
 			*times[i].field = times[i].value;
 			madcap_message_set(message, times[i].option);

@@ -28,6 +28,15 @@ const struct madcap_refusal *madcap_client_refusal(const struct madcap_client *c
 	return client->was_refused ? &client->refusal : NULL;
 }
 
+bool madcap_client_refused_for(const struct madcap_client *client, enum madcap_option option)
+{
+	const struct madcap_refusal *refusal = &client->refusal;
+
+	return client->code == MADCAP_CLIENT_E_REFUSED &&
+	       refusal->error == MADCAP_ERR_NOT_COMPLETED && refusal->extra_size >= 2 &&
+	       (refusal->extra[0] << 8 | refusal->extra[1]) == (int)option;
+}
+
 bool madcap_client_all_refused(const struct madcap_client *client)
 {
 	return client->code == MADCAP_CLIENT_E_REFUSED && client->n_refusals >= client->servers.n;
@@ -80,6 +89,8 @@ int madcap_client_grant(const struct madcap_client *client, struct madcap_grant 
 	grant.start_sec = madcap_message_has(&message, MADCAP_OPT_START_TIME)
 				  ? (int64_t)message.start_time
 				  : client->sent_unix_sec;
+	if (madcap_message_has(&message, MADCAP_OPT_START_TIME))
+		grant.begins_in_sec = (int64_t)message.start_time - (int64_t)message.current_time;
 	grant.end_sec = grant.start_sec + (int64_t)message.lease_time;
 	if (grant.end_sec > (int64_t)UINT32_MAX)
 		grant.end_sec = (int64_t)UINT32_MAX; /* the last moment that the protocol knows */

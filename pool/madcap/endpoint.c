@@ -54,13 +54,12 @@ static bool split_port(const char *text, const char **ret_host, size_t *ret_len,
 
 bool madcap_endpoint_parse(const char *text, struct madcap_endpoint *ret)
 {
-	struct madcap_endpoint endpoint;
+	struct madcap_endpoint endpoint = { .port = 0 };
 	char host[MADCAP_ENDPOINT_TEXT];
 	const char *start, *port;
 	uint64_t number = MADCAP_PORT;
 	size_t len;
 
-	memset(&endpoint, 0, sizeof(endpoint)); /* endpoints may be compared as memory */
 	if (!split_port(text, &start, &len, &port) || len >= sizeof(host))
 		return false;
 	memcpy(host, start, len);
@@ -104,6 +103,12 @@ char *madcap_endpoint_format(const struct madcap_endpoint *endpoint, char *buf)
 	else
 		snprintf(buf, MADCAP_ENDPOINT_TEXT, "%s:%u", host, endpoint->port);
 	return buf;
+}
+
+bool madcap_endpoint_equal(const struct madcap_endpoint *a, const struct madcap_endpoint *b)
+{
+	return a->port == b->port && a->zone == b->zone &&
+	       madcap_address_equal(&a->address, &b->address);
 }
 
 /* ---- sockets --------------------------------------------------------------------------------- */

@@ -23,6 +23,8 @@ bool madcap_endpoint_parse(const char *text, struct madcap_endpoint *ret);
 /* The same for the address of a host: no group, nothing that no host can have. */
 bool madcap_endpoint_parse_host(const char *text, struct madcap_endpoint *ret);
 
+bool madcap_endpoint_equal(const struct madcap_endpoint *a, const struct madcap_endpoint *b);
+
 /* With the port, always; into buf, of MADCAP_ENDPOINT_TEXT bytes; returns buf. */
 char *madcap_endpoint_format(const struct madcap_endpoint *endpoint, char *buf);
 

@@ -419,12 +419,6 @@ static int renew_here(struct madcap *m, const struct madcap_lease *lease,
 	return 0;
 }
 
-static bool is_same(const struct madcap_endpoint *a, const struct madcap_endpoint *b)
-{
-	return a->port == b->port && a->zone == b->zone &&
-	       madcap_address_equal(&a->address, &b->address);
-}
-
 /*
  * Who may be asked about a lease: the server that granted it (2.2.7, 2.2.8) and, where that one
  * shares its leases with others, those that the handle knows of (2.13.1).
@@ -439,7 +433,8 @@ static int holders(struct madcap *m, const struct madcap_lease *lease, struct ma
 		return fail_with(m, MADCAP_E_ARGUMENT, "the lease makes no sense");
 	ret->n = 1;
 	for (size_t i = 0; lease->mobile && i < m->n_servers; i++) {
-		if (ret->n < MADCAP_CLIENT_SERVERS_MAX && !is_same(&m->servers[i], &ret->server[0]))
+		if (ret->n < MADCAP_CLIENT_SERVERS_MAX &&
+		    !madcap_endpoint_equal(&m->servers[i], &ret->server[0]))
 			ret->server[ret->n++] = m->servers[i];
 	}
 	return 0;

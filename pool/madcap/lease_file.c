@@ -67,16 +67,17 @@ static bool check_group(const char *text, uint16_t *family)
 	return true;
 }
 
-int lease_check(const struct madcap_lease *lease, struct error *error)
+/* All but the addresses; *ret_family is the scope's. */
+static bool check_head(const struct madcap_lease *lease, uint16_t *ret_family, struct error *error)
 {
 	struct madcap_endpoint endpoint;
-	uint16_t family = 0;
 
+	*ret_family = 0;
 	if (lease->id.size == 0)
 		error_set(error, "the request id is missing");
 	else if (lease->server[0] != '\0' && !madcap_endpoint_parse_host(lease->server, &endpoint))
 		error_set(error, "'%s' is no server", lease->server);
-	else if (!check_group(lease->scope, &family))
+	else if (!check_group(lease->scope, ret_family))
 		error_set(error, "'%s' is no scope: it must be a multicast address", lease->scope);
 	else if (lease->start_sec < 0 || lease->stop_sec > TIME_MAX_SEC)
 		error_set(error, "its times are not between 1970 and 2106");
@@ -85,43 +86,34 @@ int lease_check(const struct madcap_lease *lease, struct error *error)
 	else if (lease->n_addresses == 0)
 		error_set(error, "it has no addresses");
 	else
-		family |= 0x8000; /* good so far */
-	if ((family & 0x8000) == 0)
+		return true;
+	return false;
+}
+
+int lease_check(const struct madcap_lease *lease, struct error *error)
+{
+	uint16_t family;
+
+	if (!check_head(lease, &family, error))
 		return LEASE_FILE_E_DAMAGED;
-	family &= 0x7fff;
-	for (size_t i = 0; i < lease->n_addresses; i++)
+	for (size_t i = 0; i < lease->n_addresses; i++) {
 		if (!check_group(lease->addresses[i], &family)) {
 			error_set(error, "'%s' is no multicast address of its scope's family",
 				  lease->addresses[i]);
 			return LEASE_FILE_E_DAMAGED;
 		}
+	}
 	return 0;
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------ */
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 bool lease_parse_id(const char *text, struct madcap_client_id *ret)
 {
-	struct madcap_client_id id = { .size = strlen(text) / 2 };
+	struct madcap_client_id id = { .size = 0 };
 
-	if (id.size == 0 || id.size > sizeof(id.bytes) || strlen(text) % 2 != 0)
+	if (!parse_octets(text, sizeof(id.bytes), id.bytes, &id.size))
 		return false;
-	for (size_t i = 0; i < id.size; i++) {
-		int high = hex_value(text[2 * i]), low = hex_value(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		id.bytes[i] = (uint8_t)(high << 4 | low);
-	}
 	*ret = id;
 	return true;
 }
@@ -141,7 +133,7 @@ static const char *member_text(const json_t *object, const char *name, struct er
 	return text;
 }
 
-static bool copy_text(const char *text, char *buf, size_t size)
+bool lease_copy_text(const char *text, char *buf, size_t size)
 {
 	size_t len = strlen(text);
 
@@ -213,7 +205,7 @@ static bool read_addresses(const json_t *array, struct madcap_lease *lease, stru
 		const char *text = json_string_value(json_array_get(array, i));
 
 		if (text == NULL ||
-		    !copy_text(text, lease->addresses[i], sizeof(lease->addresses[i]))) {
+		    !lease_copy_text(text, lease->addresses[i], sizeof(lease->addresses[i]))) {
 			error_set(error, "\"addresses\" holds something that is no address");
 			return false;
 		}
@@ -238,7 +230,7 @@ static bool read_members(const json_t *object, struct madcap_lease *lease, struc
 	scope = member_text(object, "scope", error);
 	if (scope == NULL)
 		return false;
-	if (!copy_text(scope, lease->scope, sizeof(lease->scope))) {
+	if (!lease_copy_text(scope, lease->scope, sizeof(lease->scope))) {
 		error_set(error, "\"scope\" is no multicast address");
 		return false;
 	}
@@ -327,13 +319,13 @@ static char *print_object(const json_t *object)
 
 char *lease_print(const struct madcap_lease *lease)
 {
-	char id[2 * MADCAP_CLIENT_ID_MAX + 1] = "", start[TIME_TEXT_SIZE], stop[TIME_TEXT_SIZE];
+	char id[OCTETS_TEXT_SIZE(MADCAP_CLIENT_ID_MAX)], start[TIME_TEXT_SIZE],
+		stop[TIME_TEXT_SIZE];
 	json_t *object = json_object();
 	char *text = NULL;
 	int bad = 0;
 
-	for (size_t i = 0; i < lease->id.size; i++)
-		snprintf(id + 2 * i, 3, "%02x", lease->id.bytes[i]);
+	format_octets(lease->id.bytes, lease->id.size, id);
 	bad |= json_object_set_new(object, "request_id", json_string(id));
 	bad |= json_object_set_new(object, "server",
 				   lease->server[0] != '\0' ? json_string(lease->server)

@@ -58,6 +58,9 @@ char *lease_print(const struct madcap_lease *lease);
 int lease_load(const char *path, struct madcap_lease **ret, struct error *error);
 int lease_save(const struct madcap_lease *lease, const char *path, struct error *error);
 
+/* A scope or an address, as text; false where it is too long to be one. */
+bool lease_copy_text(const char *text, char *buf, size_t size);
+
 /* An even number of hexadecimal digits, at most 255 octets of them, into *ret. */
 bool lease_parse_id(const char *text, struct madcap_client_id *ret);
 

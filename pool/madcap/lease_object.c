@@ -18,16 +18,6 @@ static int translate(struct madcap *m, int code, const struct error *error)
 	return code == 0 ? 0 : fail_with(m, codes[-code], "%s", error->text);
 }
 
-static bool copy_text(const char *text, char *buf, size_t size)
-{
-	size_t len = strlen(text);
-
-	if (len >= size)
-		return false;
-	memcpy(buf, text, len + 1);
-	return true;
-}
-
 static int fill_parts(struct madcap *m, const struct madcap_lease_parts *parts,
 		      struct madcap_lease *lease)
 {
@@ -40,13 +30,13 @@ static int fill_parts(struct madcap *m, const struct madcap_lease_parts *parts,
 	if (parts->server != NULL && parts->server[0] != '\0' &&
 	    !lease_set_server(lease, parts->server))
 		return fail_with(m, MADCAP_E_ARGUMENT, "'%s' is no server", parts->server);
-	if (!copy_text(parts->scope_id, lease->scope, sizeof(lease->scope)))
+	if (!lease_copy_text(parts->scope_id, lease->scope, sizeof(lease->scope)))
 		return fail_with(m, MADCAP_E_ARGUMENT, "'%s' is no scope", parts->scope_id);
 	for (size_t i = 0; i < lease->n_addresses; i++) {
 		if (parts->addresses[i] == NULL)
 			return fail_with(m, MADCAP_E_POINTER, "an address is missing");
-		if (!copy_text(parts->addresses[i], lease->addresses[i],
-			       sizeof(lease->addresses[i])))
+		if (!lease_copy_text(parts->addresses[i], lease->addresses[i],
+				     sizeof(lease->addresses[i])))
 			return fail_with(m, MADCAP_E_ARGUMENT, "'%s' is no multicast address",
 					 parts->addresses[i]);
 	}

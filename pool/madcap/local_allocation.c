@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "libmadcap.h"
 #include "permute.h"
 
@@ -35,7 +36,7 @@ static const struct local_scope scopes_known[] = {
 	  HOST_GROUPS - RELATIVE, 32, "IPv6 Organization-Local Scope" },
 };
 
-#define N_KNOWN (sizeof(scopes_known) / sizeof(scopes_known[0]))
+#define N_KNOWN ARRAY_SIZE(scopes_known)
 
 static const struct local_scope *find(const struct madcap_address *first)
 {

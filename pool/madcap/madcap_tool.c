@@ -15,10 +15,9 @@
 #include <unistd.h>
 
 #include "admin_client.h"
+#include "array.h"
 #include "nearest.h"
 #include "parse.h"
-
-#define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
 static int run_help(const struct tool_call *call);
 
@@ -144,7 +143,7 @@ static void print_usage(void)
 {
 	printf("usage: madcap VERB [OPTION]...\n\n"
 	       "Leases multicast addresses from MADCAP servers (RFC 2730).\n\nverbs:\n");
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		printf("  %-10s %s\n", verbs[i]->name, verbs[i]->brief);
 	printf("\nThe exit status is 0 if it was done, 1 if it could not be done, 2 for wrong "
 	       "usage.\n'madcap VERB --help' explains a verb; madcap(1) says it all.\n");
@@ -168,7 +167,7 @@ static void print_verb_help(const struct tool_verb *verb)
 
 static const struct tool_verb *find_verb(const char *name)
 {
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(verbs[i]->name, name) == 0)
 			return verbs[i];
 	return NULL;
@@ -176,12 +175,12 @@ static const struct tool_verb *find_verb(const char *name)
 
 static int unknown_verb(const char *word)
 {
-	const char *names[N_ELEMENTS(verbs)];
+	const char *names[ARRAY_SIZE(verbs)];
 	const char *near;
 
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		names[i] = verbs[i]->name;
-	near = nearest_word(word, names, N_ELEMENTS(names));
+	near = nearest_word(word, names, ARRAY_SIZE(names));
 	if (near != NULL)
 		return tool_usage(NULL, "unknown verb '%s'; did you mean '%s'?", word, near);
 	return tool_usage(NULL, "unknown verb '%s'", word);

@@ -6,11 +6,10 @@
 #include <string.h>
 
 #include "address.h"
+#include "array.h"
 #include "label.h"
 #include "madcapd.h"
 #include "message.h"
-
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 
 /* While metrics are written. */
 struct writer {

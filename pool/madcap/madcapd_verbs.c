@@ -4,23 +4,20 @@
 #include <string.h>
 
 #include "address.h"
+#include "array.h"
 #include "madcapd.h"
 #include "parse.h"
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define PIECE 500 /* leases told, or passed over, at a time */
 #define TRIES 4   /* of a change, where others that share the book overtake it */
-#define ID_TEXT_SIZE (2 * BOOK_ID_MAX + 1)
 
 /* ---- values ------------------------------------------------------------------------------ */
 
 static json_t *id_json(struct madcap_bytes id)
 {
-	char text[ID_TEXT_SIZE] = "";
+	char text[OCTETS_TEXT_SIZE(BOOK_ID_MAX)];
 
-	for (size_t i = 0; i < id.size && i < BOOK_ID_MAX; i++)
-		snprintf(text + 2 * i, 3, "%02x", id.data[i]);
-	return json_string(text);
+	return json_string(format_octets(id.data, id.size, text));
 }
 
 static json_t *address_json(const struct madcap_address *address)
@@ -214,30 +211,11 @@ static void ask_metrics(struct madcapd *daemon, const char *argument, struct adm
 
 /* ---- changes ----------------------------------------------------------------------------- */
 
-static int hex_digit(char c)
-{
-	static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-	const char *found = c != '\0' ? strchr(digits, c) : NULL;
-
-	return found != NULL ? (int)((found - digits) % 16) : -1;
-}
-
 /* A request id in hexadecimal: *ret points into buf. */
 static bool parse_id(const char *text, uint8_t buf[BOOK_ID_MAX], struct madcap_bytes *ret)
 {
-	size_t length = strlen(text);
-
-	if (length == 0 || length % 2 != 0 || length / 2 > BOOK_ID_MAX)
-		return false;
-	for (size_t i = 0; i < length / 2; i++) {
-		int high = hex_digit(text[2 * i]), low = hex_digit(text[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		buf[i] = (uint8_t)(high * 16 + low);
-	}
-	*ret = (struct madcap_bytes){ buf, length / 2 };
-	return true;
+	ret->data = buf;
+	return parse_octets(text, BOOK_ID_MAX, buf, &ret->size);
 }
 
 static bool has_address(const struct book_lease *lease, const struct madcap_address *address)

@@ -476,43 +476,36 @@ static struct madcap_verdict check_features(const struct madcap_message *message
 	return fine();
 }
 
-static bool first_is_new(const struct madcap_message *message, unsigned int index)
+/* Known by their first addresses (3.10). */
+static bool scopes_are_distinct(const struct madcap_message *message)
 {
-	struct madcap_scope_entry entry, mine = { .ttl = 0 };
+	struct madcap_address firsts[UINT8_MAX]; /* the list counts them in one octet */
 	struct madcap_scope_reader reader;
+	struct madcap_scope_entry entry;
 	struct madcap_scope_name name;
+	unsigned int n;
 
-	for (int pass = 0; pass < 2; pass++) {
-		madcap_scopes_begin(message, &reader);
-		for (unsigned int i = 0; i <= index; i++) {
-			if (!madcap_scopes_next(&reader, &entry))
+	madcap_scopes_begin(message, &reader);
+	for (n = 0; madcap_scopes_next(&reader, &entry); n++) {
+		for (unsigned int i = 0; i < n; i++) {
+			if (madcap_address_equal(&firsts[i], &entry.first))
 				return false;
-			if (pass == 1 && i < index &&
-			    madcap_address_equal(&entry.first, &mine.first))
-				return false;
-			for (unsigned int j = 0; j < entry.n_names; j++) {
-				if (!madcap_scopes_name(&reader, &name))
-					return false;
-			}
 		}
-		mine = entry;
+		firsts[n] = entry.first;
+		for (unsigned int i = 0; i < entry.n_names; i++)
+			(void)madcap_scopes_name(&reader, &name);
 	}
 	return true;
 }
 
 static struct madcap_verdict check_scopes(const struct madcap_message *message)
 {
-	struct madcap_scope_reader reader;
-	unsigned int n = 0;
+	bool has_scopes = madcap_message_has(message, MADCAP_OPT_SCOPE_LIST);
 
-	if (madcap_message_has(message, MADCAP_OPT_SCOPE_LIST))
-		n = madcap_scopes_begin(message, &reader);
-	else if (madcap_message_has(message, MADCAP_OPT_NESTING))
+	if (!has_scopes && madcap_message_has(message, MADCAP_OPT_NESTING))
 		return invalid(MADCAP_OPT_NESTING, "nesting state without a scope list");
-	for (unsigned int i = 1; i < n; i++) {
-		if (!first_is_new(message, i))
-			return invalid(MADCAP_OPT_SCOPE_LIST, "a scope is listed twice");
-	}
+	if (has_scopes && !scopes_are_distinct(message))
+		return invalid(MADCAP_OPT_SCOPE_LIST, "a scope is listed twice");
 	return fine();
 }
 

@@ -3,6 +3,8 @@
 
 #include <stddef.h>
 
+#include "array.h"
+
 #define FIELD(member) offsetof(struct madcap_message, member)
 
 /*
@@ -78,7 +80,7 @@ const char *madcap_type_name(uint8_t type)
 	static const char *const names[] = { NULL,  "DISCOVER", "OFFER",   "REQUEST", "RENEW",
 					     "ACK", "NAK",      "RELEASE", "GETINFO" };
 
-	return type < sizeof(names) / sizeof(names[0]) ? names[type] : NULL;
+	return type < ARRAY_SIZE(names) ? names[type] : NULL;
 }
 
 const char *madcap_error_name(uint16_t code)
@@ -91,7 +93,7 @@ const char *madcap_error_name(uint16_t code)
 		"Required Feature Not Supported",
 	};
 
-	return code < sizeof(names) / sizeof(names[0]) ? names[code] : NULL;
+	return code < ARRAY_SIZE(names) ? names[code] : NULL;
 }
 
 const char *madcap_feature_name(uint16_t code)
@@ -99,5 +101,5 @@ const char *madcap_feature_name(uint16_t code)
 	static const char *const names[] = { "Server Mobility", "Retry After",
 					     "Shared Lease Identifier" };
 
-	return code < sizeof(names) / sizeof(names[0]) ? names[code] : NULL;
+	return code < ARRAY_SIZE(names) ? names[code] : NULL;
 }

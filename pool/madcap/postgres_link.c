@@ -9,6 +9,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "array.h"
+
 #define KEYS_MAX 64
 #define HOST_TEXT_SIZE 160
 
@@ -79,10 +81,7 @@ static void note_problem(struct postgres_link *link, const char *text)
 
 static void fail(struct postgres_link *link, const char *text)
 {
-	char copy[sizeof(link->error.text)];
-
-	snprintf(copy, sizeof(copy), "%s", text);
-	note_problem(link, copy);
+	note_problem(link, text);
 	link->counters.failures++;
 	disconnect(link);
 }
@@ -95,7 +94,7 @@ static bool is_refusal(const char *sqlstate)
 {
 	static const char *const classes[] = { "08P", "0A", "22", "23", "28", "3D", "3F", "42" };
 
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++) {
 		if (strncmp(sqlstate, classes[i], strlen(classes[i])) == 0)
 			return true;
 	}
@@ -110,21 +109,14 @@ static void note_state(struct postgres_link *link, const char *sqlstate)
 
 /* ---- connecting ------------------------------------------------------------------------------ */
 
-/* The i-th element of a list with commas; a list of one stands for all. "" where there is none. */
+/* The i-th element of a list with commas, or its last one; "" of no list. */
 static void element(const char *list, size_t i, char *buf, size_t size)
 {
-	const char *end;
-
 	if (list == NULL)
 		list = "";
-	if (strchr(list, ',') == NULL)
-		i = 0;
 	for (; i > 0 && strchr(list, ',') != NULL; i--)
 		list = strchr(list, ',') + 1;
-	end = strchr(list, ',');
-	if (i > 0 || end == NULL)
-		end = list + strlen(list);
-	snprintf(buf, size, "%.*s", (int)(end - list), list);
+	snprintf(buf, size, "%.*s", (int)strcspn(list, ","), list);
 }
 
 static const char *parsed_value(const struct postgres_link *link, const char *key)

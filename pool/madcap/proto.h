@@ -98,9 +98,8 @@ enum madcap_error {
 	MADCAP_ERR_FEATURE_UNSUPPORTED = 4,
 };
 
-/* Types of lease identifier, 2.4: its first octet. */
+/* The type of our lease identifiers, 2.4: their first octet. */
 #define MADCAP_LEASE_ID_RANDOM 0
-#define MADCAP_LEASE_ID_ADDRESS 1
 #define MADCAP_LEASE_ID_RANDOM_SIZE 17 /* the type and 16 random octets (2.4.1) */
 
 /* Recommended values of the RFC's constants, Appendix B. */
@@ -110,7 +109,6 @@ enum madcap_error {
 #define MADCAP_OFFER_HOLD_SEC 60
 #define MADCAP_RESPONSE_CACHE_SEC 60
 #define MADCAP_RESPONSE_CACHE_MAX_SEC 300
-#define MADCAP_XID_REUSE_SEC 600
 
 /* Retransmission, 2.3. */
 #define MADCAP_RETRANSMIT_FIRST_MS 4000

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "array.h"
 #include "server_impl.h"
 
 #include <string.h>
@@ -47,7 +48,7 @@ static void use_features(struct exchange *exchange)
 						       MADCAP_FEATURE_SHARED_LEASE_ID };
 	const struct madcap_features *asked = &exchange->in.features;
 
-	for (size_t i = 0; i < sizeof(passive) / sizeof(passive[0]); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(passive); i++) {
 		uint16_t code = (uint16_t)passive[i];
 
 		if (has_feature(exchange->server, code) &&

@@ -7,11 +7,11 @@
 #include <sys/random.h>
 
 #include "address.h"
+#include "array.h"
 #include "endpoint.h"
 #include "parse.h"
 #include "server_config_loader.h"
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define DEFAULT_STATE_DIR "/var/lib/madcapd"
 #define DEFAULT_LISTEN "0.0.0.0"
 #define LIST_MAX 128

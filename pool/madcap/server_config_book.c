@@ -2,9 +2,9 @@
 /* Where madcapd.conf says that the leases are kept, and what is answered when that fails. */
 #include <string.h>
 
+#include "array.h"
 #include "server_config_loader.h"
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define TIMEOUT_MAX_SEC 60
 #define NAME_MAX_SIZE 63
 

@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include "address.h"
+#include "array.h"
 #include "parse.h"
 #include "server_config_loader.h"
 
-#define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
 #define DEFAULT_TTL 32
 #define DEFAULT_MAX_LEASE_SEC (30 * 24 * 3600)
 #define NAMES_MAX 255

@@ -121,14 +121,16 @@ static bool must_wait(const struct madcap_server *server, size_t scope, const bo
 }
 
 /* 3.10: smaller scopes come first; inner ones before those around them in any case. */
-static int make_order(struct madcap_server *server)
+static int make_order(struct madcap_server *server, struct error *error)
 {
 	bool placed[2 * SCOPES_MAX] = { false };
 	size_t n = server->n_scopes;
 
 	server->order = calloc(n + 1, sizeof(size_t));
-	if (server->order == NULL)
+	if (server->order == NULL) {
+		error_set(error, "out of memory");
 		return POOL_E_NO_MEMORY;
+	}
 	for (size_t place = 0; place < n; place++) {
 		size_t best = n;
 
@@ -355,7 +357,7 @@ int server_scopes_set(struct madcap_server *server, const struct madcap_server_c
 	}
 	code = make_nesting(&next, error);
 	if (code == 0)
-		code = make_order(&next);
+		code = make_order(&next, error);
 	if (code == 0)
 		code = tell_book(&next, config, error);
 	if (code < 0) {

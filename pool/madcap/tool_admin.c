@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "admin_client.h"
+#include "array.h"
 #include "nearest.h"
 #include "server_config.h"
 
-#define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 #define COLUMNS_MAX 8
 #define CELL_SIZE 1024
 
@@ -113,7 +113,7 @@ static void help(void)
 
 	printf("usage: madcap admin [-c FILE] VERB [--json]\n\n"
 	       "Looks after the madcapd that runs on this host.\n\nverbs:\n");
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		snprintf(buf, sizeof(buf), "%s%s%s", verbs[i].name, verbs[i].argument ? " " : "",
 			 verbs[i].argument ? verbs[i].argument : "");
 		printf("  %-28s %s\n", buf, verbs[i].brief);
@@ -135,16 +135,16 @@ struct admin_line {
 
 static int find_verb(const char *name, const struct admin_verb **ret)
 {
-	const char *names[N_ELEMENTS(verbs)], *near;
+	const char *names[ARRAY_SIZE(verbs)], *near;
 
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		names[i] = verbs[i].name;
 		if (strcmp(name, names[i]) == 0) {
 			*ret = &verbs[i];
 			return EXIT_DONE;
 		}
 	}
-	near = nearest_word(name, names, N_ELEMENTS(names));
+	near = nearest_word(name, names, ARRAY_SIZE(names));
 	if (near != NULL)
 		return usage("unknown verb '%s'; did you mean '%s'?", name, near);
 	return usage("unknown verb '%s'", name);

@@ -30,6 +30,7 @@ static int print_lease(const struct tool_call *call, const struct madcap_lease *
 {
 	const char *server = madcap_lease_server(lease);
 	char start[TIME_TEXT_SIZE], stop[TIME_TEXT_SIZE];
+	char id_text[OCTETS_TEXT_SIZE(MADCAP_REQUEST_ID_MAX)];
 	const uint8_t *id;
 	unsigned int ttl;
 	size_t size = 0;
@@ -43,11 +44,9 @@ static int print_lease(const struct tool_call *call, const struct madcap_lease *
 	printf("scope %s", madcap_lease_scope(lease));
 	if (madcap_lease_ttl(lease, &ttl) == 0)
 		printf(", TTL %u", ttl);
-	printf("\nserver %s\nrequest id ", server[0] != '\0' ? server : "none, drawn here");
 	id = madcap_lease_request_id(lease, &size);
-	for (size_t i = 0; i < size; i++)
-		printf("%02x", id[i]);
-	putchar('\n');
+	printf("\nserver %s\nrequest id %s\n", server[0] != '\0' ? server : "none, drawn here",
+	       format_octets(id, size, id_text));
 	return EXIT_DONE;
 }
 

@@ -31,14 +31,6 @@ json_t *json_address(uint32_t addr_be)
 	return addr_be == 0 ? json_null() : json_text(format_ip4(ntohl(addr_be), buf));
 }
 
-json_t *json_time(int64_t unix_sec)
-{
-	char buf[TIME_TEXT_SIZE];
-
-	return unix_sec == 0 || unix_sec == INT64_MAX ? json_null()
-						      : json_text(format_time(unix_sec, buf));
-}
-
 json_t *json_count(uint64_t count)
 {
 	return sure(json_integer((json_int_t)count));

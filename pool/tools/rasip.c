@@ -13,9 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "nearest.h"
-
-#define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
 static int run_help(const struct invocation *invocation);
 
@@ -34,7 +33,7 @@ static const struct verb *const verbs[] = {
 
 static const struct verb *find_verb(const char *name)
 {
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(verbs[i]->name, name) == 0)
 			return verbs[i];
 	return NULL;
@@ -42,12 +41,12 @@ static const struct verb *find_verb(const char *name)
 
 static int unknown_verb(const char *name)
 {
-	const char *names[N_ELEMENTS(verbs)];
+	const char *names[ARRAY_SIZE(verbs)];
 	const char *near;
 
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		names[i] = verbs[i]->name;
-	near = nearest_word(name, names, N_ELEMENTS(names));
+	near = nearest_word(name, names, ARRAY_SIZE(names));
 	if (near != NULL)
 		return complain_usage(NULL, "unknown verb '%s'; did you mean '%s'?", name, near);
 	return complain_usage(NULL, "unknown verb '%s'", name);
@@ -78,7 +77,7 @@ static void print_usage(void)
 	printf("usage: rasip [-c FILE] VERB [OPTION]...\n\n"
 	       "Looks at, and looks after, the addresses that rasip.so gives to PPP sessions.\n\n"
 	       "verbs:\n");
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const struct verb *verb = verbs[i];
 		char buf[64];
 
@@ -179,7 +178,7 @@ static const char *option_value(struct command_line *line, const char *name,
 /* True if some verb has this option, for those who write it before the verb. */
 static bool is_any_option(const char *word)
 {
-	for (size_t i = 0; i < N_ELEMENTS(verbs); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		for (const struct verb_option *option = verbs[i]->options;
 		     option != NULL && option->name != NULL; option++)
 			if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, option->name) == 0)

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "tool.h"
 
 #define ENTER "\033[?1049h\033[?25l\033[?7l\033[2J" /* alternate screen, no cursor, no wrapping */
@@ -56,7 +57,7 @@ static const struct {
 	{ SIGWINCH, on_resize }, { SIGTSTP, on_stop }, { SIGCONT, on_resize },
 };
 
-#define N_SIGNALS (sizeof(signals) / sizeof(signals[0]))
+#define N_SIGNALS ARRAY_SIZE(signals)
 
 static void catch_signals(void)
 {

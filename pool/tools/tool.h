@@ -353,7 +353,6 @@ void pools_print(FILE *out, const struct pool_stats *stats, size_t n, int column
 json_t *json_text(const char *text);         /* as text_utf8 */
 json_t *json_text_or_null(const char *text); /* null for "" or NULL */
 json_t *json_address(uint32_t addr_be);      /* null for 0 */
-json_t *json_time(int64_t unix_sec);         /* null for 0 and for INT64_MAX */
 json_t *json_count(uint64_t count);
 
 /* json_object_set_new() that cannot fail. */

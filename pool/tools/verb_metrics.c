@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "array.h"
 #include "label.h"
 
 struct metric {
@@ -79,7 +80,7 @@ static void print_addresses(const struct pool_stats *stats, size_t n)
 			{ "reserved", stats[i].reserved },
 		};
 
-		for (size_t j = 0; j < sizeof(rows) / sizeof(rows[0]); j++) {
+		for (size_t j = 0; j < ARRAY_SIZE(rows); j++) {
 			printf("rasip_pool_addresses{");
 			print_label("pool", stats[i].config->name);
 			putchar(',');
@@ -112,7 +113,7 @@ static int run(const struct invocation *invocation)
 		status = complain("%s", why.text);
 	} else {
 		print_addresses(stats, view.config->n_pools);
-		for (size_t i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		for (size_t i = 0; i < ARRAY_SIZE(metrics); i++)
 			print_metric(&metrics[i], stats, view.config->n_pools);
 		print_head("rasip_build_info", "gauge", "The version of rasip; always 1.");
 		printf("rasip_build_info{version=\"%s\"} 1\n", RASIP_VERSION);

@@ -147,6 +147,7 @@ START_TEST(rfc_2_2_5_ack_is_a_lease)
 	ck_assert_uint_eq(grant.count, 1);
 	ck_assert_int_eq(grant.start_sec, START_SEC); /* the server's clock may run since then */
 	ck_assert_int_eq(grant.end_sec, START_SEC + 3600);
+	ck_assert_int_eq(grant.begins_in_sec, 0);
 	ck_assert(madcap_address_equal(&grant.server.address, &server_a.address));
 	madcap_grant_done(&grant);
 	ck_assert(!receive(&server_a)); /* once more: nothing is open */
@@ -265,6 +266,7 @@ START_TEST(mc_9_renewal_changes_times)
 	ck_assert_int_eq(madcap_client_grant(&client, &grant), 0);
 	ck_assert_int_eq(grant.start_sec, START_SEC + 20); /* MC-7: the lease tells the truth */
 	ck_assert_int_eq(grant.end_sec, START_SEC + 70);
+	ck_assert_int_eq(grant.begins_in_sec, 20);
 	madcap_grant_done(&grant);
 }
 END_TEST

@@ -692,6 +692,30 @@ START_TEST(a_machine_that_slept_gives_up)
 }
 END_TEST
 
+/* Why it was lost was said once, and then it was that of a renewal that had failed before, if any. */
+START_TEST(a_lost_lease_is_lost_for_the_same_reason_each_time)
+{
+	struct session session;
+	struct error first = { "" }, again = { "" };
+	int64_t next_ms;
+
+	begin(4, ONE_POOL);
+	ck_assert_int_eq(acquire(0, "alice", &session), 0);
+	ck_assert_int_eq(
+		server_lease_remove(pool_of(&session), &session.lease.served->record, 1, &first),
+		0);
+	while (pool_keep(pool_of(&session), &session.lease, &next_ms, &first) == 0) {
+		sim.now_us += next_ms * 1000;
+		run_server();
+	}
+	ck_assert_ptr_nonnull(strstr(first.text, "given up meanwhile"));
+	ck_assert_int_eq(pool_keep(pool_of(&session), &session.lease, &next_ms, &again),
+			 POOL_E_BACKEND);
+	ck_assert_str_eq(again.text, first.text);
+	end_session(&session);
+}
+END_TEST
+
 /* MC-11, T19: what is at rest is taken up again by its user, under the same request id. */
 START_TEST(t19_a_lease_at_rest_is_renewed_for_its_user)
 {
@@ -845,6 +869,7 @@ int main(void)
 	tcase_add_test(single, the_wall_clock_decides_nothing);
 	tcase_add_test(single, a_short_lease_is_given_up_two_seconds_before_its_end);
 	tcase_add_test(single, a_machine_that_slept_gives_up);
+	tcase_add_test(single, a_lost_lease_is_lost_for_the_same_reason_each_time);
 	tcase_add_test(single, t19_a_lease_at_rest_is_renewed_for_its_user);
 	tcase_add_test(single, a_release_that_was_not_heard_is_tried_again_soon);
 	tcase_add_test(single, a_release_whose_process_was_killed_is_tried_again_soon);

@@ -263,6 +263,27 @@ START_TEST(time_extremes)
 }
 END_TEST
 
+START_TEST(octets_in_hexadecimal)
+{
+	static const char *const bad[] = { "", "0", "0g", "00 ", "0x00", "000000", "+1", "ab\n" };
+	uint8_t octets[2] = { 7, 7 };
+	char buf[OCTETS_TEXT_SIZE(2)];
+	size_t size = 7;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		ck_assert_msg(!parse_octets(bad[i], 2, octets, &size), "%s", bad[i]);
+		ck_assert_uint_eq(size, 7);
+		ck_assert_uint_eq(octets[0], 7);
+	}
+	ck_assert(parse_octets("0aF9", 2, octets, &size));
+	ck_assert_uint_eq(size, 2);
+	ck_assert_uint_eq(octets[0], 0x0a);
+	ck_assert_uint_eq(octets[1], 0xf9);
+	ck_assert_str_eq(format_octets(octets, size, buf), "0af9");
+	ck_assert_str_eq(format_octets(octets, 0, buf), "");
+}
+END_TEST
+
 int main(void)
 {
 	TCase *tcase = tcase_create("parse");
@@ -276,5 +297,6 @@ int main(void)
 	tcase_add_test(tcase, time_extremes);
 	tcase_add_test(tcase, days);
 	tcase_add_test(tcase, numbers_and_addresses);
+	tcase_add_test(tcase, octets_in_hexadecimal);
 	return run_tcase("parse", tcase);
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include "op.h"
+#include "local.h"
 #include "suite.h"
 
 #define LEASES_MAX 5000
@@ -113,6 +113,49 @@ START_TEST(no_refusal_while_a_pool_of_the_chain_is_unproven)
 	let_go(&leases[500]);
 	fixture.boot_ms += 500;
 	ASSERT_GETS(&one, "x", text_of(leases[500].addr_be));
+}
+END_TEST
+
+/* A pool that looked full left its reason to whoever proved it. Until then, what stood there before,
+ * which need not even have had an end, was joined to what the other pools said. */
+START_TEST(a_pool_that_looks_full_says_so)
+{
+	const struct pool_request request = { .user = "bob", .port = "ttyS0" };
+	struct pool_lease one;
+	struct choice choice;
+	struct error why;
+	struct op op;
+
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.1\"); } );");
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	memset(&why, 'x', sizeof(why));
+	ck_assert_int_eq(op_begin(&op, fixture.pool, true, &why), 0);
+	op.request = &request;
+	ck_assert_int_eq(local_choose(&op, 0, &choice), LOCAL_FULL);
+	ck_assert_ptr_nonnull(memchr(why.text, '\0', sizeof(why.text)));
+	ck_assert_str_eq(why.text, "pool p is full");
+	op_done(&op);
+}
+END_TEST
+
+/* Looking at a pool that nobody has used gave it a number, which the next look did not find. */
+START_TEST(looking_at_a_pool_uses_up_no_number)
+{
+	const struct pool_counters *counters;
+	uint32_t numbers[2];
+	struct op op;
+	int code;
+
+	fixture_load("pools = ( { name = \"p\"; ranges = (\"10.0.0.1\"); } );");
+	for (int i = 0; i < 2; i++) {
+		ck_assert_int_eq(op_begin(&op, fixture.pool, true, &fixture.why), 0);
+		counters = op_counters(&op, 0, false, &code);
+		ck_assert_ptr_nonnull(counters);
+		numbers[i] = counters->number;
+		ck_assert_int_eq(op_commit(&op), 0);
+		op_done(&op);
+	}
+	ck_assert_uint_eq(numbers[0], numbers[1]);
 }
 END_TEST
 
@@ -730,6 +773,8 @@ static TCase *make_tcase(void)
 	tcase_add_test(tcase, what_looked_dead_may_have_ended_well);
 	tcase_add_test(tcase, a_conflict_is_nobodys_rest);
 	tcase_add_test(tcase, no_refusal_while_a_pool_of_the_chain_is_unproven);
+	tcase_add_test(tcase, a_pool_that_looks_full_says_so);
+	tcase_add_test(tcase, looking_at_a_pool_uses_up_no_number);
 	tcase_add_test(tcase, an_old_sessions_end_does_not_put_the_pool_back);
 	tcase_add_test(tcase, a_rested_address_behind_stale_entries_is_found);
 	tcase_add_test(tcase, a_batch_of_useless_suspects_does_not_stop_a_scan);

@@ -160,7 +160,7 @@ END_TEST
 START_TEST(damage_in_the_store_is_told_and_passed_over)
 {
 	struct server_lease other = lease, found[4], taken[2] = { lease, lease };
-	const struct server_claim how = { .busy_us = 99, .owed = true };
+	const struct server_claim how = { .busy_us = 99 };
 	size_t n = 1;
 
 	add(&lease);
