@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,7 @@ static void load_in_child(const char *path, int out)
 	/* What a module prints does not belong in our output. */
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		_exit(STATUS_BASE + BAD);
+	signal(SIGBUS, SIG_DFL); /* a module's fault, here */
 	alarm(SECONDS_MAX);
 	verdict = check_symbol(path, &why);
 	if (write(out, why.text, strlen(why.text)) < 0)

@@ -384,6 +384,20 @@ static void fill_output_by_pipefuls(void)
 		setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 }
 
+/* LMDB reads a store through a map and believes what is in it: of a damaged one it may look for
+ * pages that no file has. */
+static void meet_damage(int number)
+{
+	static const char text[] =
+		"rasip: a store is damaged: move what is in runtime_dir away once no session uses "
+		"it or, if that does not help, what is in state_dir\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_FAILED);
+	_exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	struct command_line line = {
@@ -395,6 +409,7 @@ int main(int argc, char **argv)
 
 	fill_standard_descriptors();
 	fill_output_by_pipefuls();
+	signal(SIGBUS, meet_damage);
 	signal(SIGPIPE,
 	       SIG_IGN); /* what was begun is finished, and the status told, all the same */
 	return finish_output(dispatch(&line));
