@@ -115,6 +115,9 @@ class Start(madcapd.Case):
                 self.assertIn('madcap-book.mdb', server.log())
                 self.assertEqual(book.read_bytes(), content)
                 self.assertIn('damaged', server.log())
+                # Moving it away, as one may the store of sessions, would lose the leases.
+                self.assertNotIn('move it away', server.log())
+                self.assertIn('its leases are lost without it', server.log())
 
     @unittest.skipUnless(os.geteuid() == 0, 'needs root')
     def test_goes_on_as_another_user(self):
