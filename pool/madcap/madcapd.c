@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "version.h"
+
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define POLL_MAX (NET_SOCKETS_MAX + ADMIN_CONNECTIONS + 3)
@@ -163,7 +165,8 @@ static void help(void)
 	       "                 makes the lease book in a database, or brings it to this\n"
 	       "                 version, and ends\n"
 	       "  -v, --verbose  logs every message and what became of it\n"
-	       "  -h, --help     explains, and does nothing else\n\n"
+	       "  -h, --help     explains, and does nothing else\n"
+	       "  -V, --version  prints the version\n\n"
 	       "It stays in the foreground and logs to standard error. SIGHUP loads the\n"
 	       "configuration again, SIGTERM ends it. Exit status: 0 ended or checked, 1 it could\n"
 	       "not be done, 2 wrong usage. See madcapd(8) and madcapd.conf(5).\n",
@@ -212,18 +215,16 @@ static int init_book(struct server_config **config)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "check", no_argument, NULL, 'k' },
-		{ "init-book", no_argument, NULL, 'i' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "check", no_argument, NULL, 'k' },   { "init-book", no_argument, NULL, 'i' },
+		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
 	};
 	struct madcapd *daemon;
 	const char *path = SERVER_CONFIG_DEFAULT_PATH;
 	bool check = false, init = false, verbose = false;
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:vhV", options, NULL)) != -1) {
 		if (option == 'c') {
 			path = optarg;
 		} else if (option == 'k') {
@@ -235,12 +236,18 @@ int main(int argc, char **argv)
 		} else if (option == 'h') {
 			help();
 			return EXIT_DONE;
+		} else if (option == 'V') {
+			printf("madcapd %s\n", RASIP_VERSION);
+			return EXIT_DONE;
 		} else {
+			fputs("See 'madcapd --help'.\n", stderr);
 			return EXIT_USAGE;
 		}
 	}
 	if (optind < argc)
 		return wrong_usage("it takes no arguments");
+	if (check && init)
+		return wrong_usage("--check and --init-book do not go together");
 	daemon = calloc(1, sizeof(*daemon));
 	if (daemon == NULL)
 		madcapd_say("out of memory");

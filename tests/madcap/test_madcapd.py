@@ -49,8 +49,15 @@ class Start(madcapd.Case):
         self.assertEqual(done.stderr, '/nonexistent/x.conf: No such file or directory\n')
 
     def test_usage(self):
-        self.assertEqual(self.run_madcapd('--nonsense').returncode, 2)
-        self.assertEqual(self.run_madcapd('argument').returncode, 2)
+        for words in (('--nonsense',), ('argument',), ('-x',), ('-c',), ('--check', '--init-book')):
+            with self.subTest(words):
+                done = self.run_madcapd(*words)
+                self.assertEqual((done.returncode, done.stdout), (2, ''))
+                self.assertIn("'madcapd --help'", done.stderr)
+        for option in ('-V', '--version'):
+            done = self.run_madcapd(option)
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+            self.assertRegex(done.stdout, r'^madcapd \d')
         done = self.run_madcapd('--help')
         self.assertEqual(done.returncode, 0)
         self.assertIn('usage: madcapd', done.stdout)
