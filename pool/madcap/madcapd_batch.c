@@ -189,10 +189,14 @@ static void tick(struct madcapd *daemon, const struct madcap_clock *clock)
 	daemon->next_tick_ms = clock->mono_ms + (more ? 0 : TICK_MS);
 }
 
-static bool any_depends(const struct madcapd *daemon, size_t n)
+/* Whether the batch grants, renews or releases: a refusal, or what is only offered, can be had where
+ * nothing can be written. */
+static bool any_writes(const struct madcapd *daemon, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (daemon->answers[i].depends)
+		const struct madcap_answer *answer = &daemon->answers[i];
+
+		if (answer->depends && answer->size > 1 && answer->data[1] == MADCAP_ACK)
 			return true;
 	}
 	return false;
@@ -225,7 +229,7 @@ static int commit_batch(struct madcapd *daemon, int begun, size_t n, struct erro
 	}
 	if (begun < 0)
 		code = begun;
-	note_commit(daemon, code, any_depends(daemon, n), error);
+	note_commit(daemon, code, any_writes(daemon, n), error);
 	return code;
 }
 

@@ -891,6 +891,10 @@ class FullDisk(madcapd.Case):
         server.wait_log('cannot be written')
         with self.subTest('what needs no disk is answered'):
             self.assert_ack(client.ask(wire.getinfo()))
+        with self.subTest('a refusal, which writes nothing, is no sign of room'):
+            answer = client.ask(wire.release(wire.fresh_id()))
+            self.assertEqual(answer.kind, wire.NAK)
+            self.assertNotIn('can be written again', server.log())
         with self.subTest('service again'):
             filler.unlink()
             identifier = wire.fresh_id()
