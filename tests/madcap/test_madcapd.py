@@ -430,8 +430,13 @@ class Addresses(madcapd.Case):
         one, other = self.client(server), self.client(server, source='127.0.0.9')
         for _ in range(5):
             self.assert_ack(one.ask(wire.request(ORG['first'])))
-        self.assert_nak(one.ask(wire.request(ORG['first'])), wire.NOT_COMPLETED)
+        self.assertNotIn('max_addresses_per_client', server.log())
+        for _ in range(3):
+            self.assert_nak(one.ask(wire.request(ORG['first'])), wire.NOT_COMPLETED)
         self.assert_ack(other.ask(wire.request(ORG['first'])))
+        # The client cannot know why, so the operator is told, but not for each request.
+        server.wait_log('127.0.0.1 has as many addresses as max_addresses_per_client allows (5)')
+        self.assertEqual(server.log().count('max_addresses_per_client'), 1)
 
     def test_full(self):
         server = self.start({**ORG, 'allocate': ['239.192.0.0-239.192.0.9']})
