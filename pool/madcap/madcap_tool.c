@@ -17,6 +17,7 @@
 #include "admin_client.h"
 #include "nearest.h"
 #include "parse.h"
+#include "standard.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -500,6 +501,7 @@ int main(int argc, char **argv)
 	struct command_line line = { .argc = argc, .argv = argv, .next = 1 };
 	int status;
 
+	standard_fill();
 	signal(SIGPIPE, SIG_IGN); /* what was begun is finished all the same */
 	status = finish_output(dispatch(&line));
 	for (size_t i = 0; i < TOOL_OPTIONS; i++)

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "standard.h"
 #include "version.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -65,7 +66,6 @@ static int open_signals(void)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* What cannot be written is an error like others. */
-	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -155,6 +155,18 @@ static int serve(struct madcapd *daemon)
 
 /* ---- command line ------------------------------------------------------------------------ */
 
+/* For those who ask something; a server says nothing on standard output. A reader who has gone has
+ * what he wanted. */
+static int finish_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (errno == EPIPE)
+		return status;
+	fprintf(stderr, "madcapd: standard output: %s\n", strerror(errno));
+	return EXIT_FAILED;
+}
+
 static void help(void)
 {
 	printf("usage: madcapd [-c FILE] [--check | --init-book] [-v]\n\n"
@@ -212,7 +224,7 @@ static int init_book(struct server_config **config)
 	return code < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "check", no_argument, NULL, 'k' },   { "init-book", no_argument, NULL, 'i' },
@@ -268,4 +280,11 @@ int main(int argc, char **argv)
 	}
 	free(daemon);
 	return status;
+}
+
+int main(int argc, char **argv)
+{
+	standard_fill();
+	signal(SIGPIPE, SIG_IGN);
+	return finish_output(dispatch(argc, argv));
 }

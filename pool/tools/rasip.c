@@ -6,7 +6,6 @@
 #include "tool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "nearest.h"
+#include "standard.h"
 
 #define N_ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -347,19 +347,6 @@ static int dispatch(struct command_line *line)
 
 /* ---- output --------------------------------------------------------------------------------- */
 
-/* Else the lease store could be opened as descriptor 1, and a listing be printed into it. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null",
-			  O_RDONLY | O_CLOEXEC); /* not writable: output will be missed */
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 /* A reader who has gone (`| head`) has what he wanted; anything else lost is a failure. */
 static int finish_output(int status)
 {
@@ -407,7 +394,7 @@ int main(int argc, char **argv)
 		.invocation = { .config_path = CONFIG_DEFAULT_PATH },
 	};
 
-	fill_standard_descriptors();
+	standard_fill();
 	fill_output_by_pipefuls();
 	signal(SIGBUS, meet_damage);
 	signal(SIGPIPE,

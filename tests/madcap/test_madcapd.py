@@ -62,6 +62,26 @@ class Start(madcapd.Case):
         self.assertEqual(done.returncode, 0)
         self.assertIn('usage: madcapd', done.stdout)
 
+    def test_output_that_cannot_be_written(self):
+        for words in (('--help',), ('--version',), ('--check', '-c', self.conf)):
+            with self.subTest(words), open('/dev/full', 'w', encoding='ascii') as full:
+                self.write_config()
+                done = subprocess.run([str(paths.MADCAPD), *map(str, words)], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, check=False,
+                                      timeout=madcapd.PATIENCE_SEC)
+                self.assertEqual((done.returncode, done.stderr),
+                                 (1, 'madcapd: standard output: No space left on device\n'))
+
+    def test_nothing_of_its_own_stands_where_its_log_should_be(self):
+        self.write_config()
+        process = subprocess.Popen(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', str(paths.MADCAPD),
+                                    '-c', str(self.conf)])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_for((self.state_dir / 'admin.sock').exists, 'the server is up')
+        for number in range(3):
+            self.assertEqual(os.readlink(f'/proc/{process.pid}/fd/{number}'), '/dev/null')
+
     def test_the_example_loads(self):
         done = self.run_madcapd('-c', paths.TOP / 'conf' / 'madcapd.conf', '--check')
         self.assertEqual((done.returncode, done.stderr), (0, ''))
