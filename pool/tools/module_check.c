@@ -62,6 +62,10 @@ static enum verdict check_symbol(const char *path, struct error *why)
 
 	if (handle == NULL) {
 		text = dlerror();
+		/* The path, which is told anyway, is in front of most reasons. */
+		if (text != NULL && strncmp(text, path, strlen(path)) == 0 &&
+		    strncmp(text + strlen(path), ": ", 2) == 0)
+			text += strlen(path) + 2;
 		if (text != NULL && strstr(text, "undefined symbol") != NULL)
 			return judge(why, UNCERTAIN, "only pppd can load it (%s)", text);
 		return judge(why, BAD, "%s", text != NULL ? text : "cannot be loaded");

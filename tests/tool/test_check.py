@@ -127,7 +127,7 @@ class Modules(Case):
                               (self.copy('half'), 'without the other'),
                               (self.copy('bad_abi'), 'this is ABI 1'),
                               (self.copy('no_symbol'), 'exports no rasip_admin_module'),
-                              (text, 'text.so')):
+                              (text, f'{text}: file too short')):
             with self.subTest(path):
                 self.with_module(path)
                 complaint = self.fails(1, 'check')
