@@ -33,9 +33,16 @@ static void read_rule_port(struct config_loader *loader, const config_setting_t 
 			   void *object)
 {
 	struct rule_draft *draft = object;
+	char quoted[QUOTE_SIZE], without[QUOTE_SIZE];
 	const char *value;
 
-	if (loader_string(loader, setting, "ttyS*", &value))
+	if (!loader_string(loader, setting, "ttyS*", &value))
+		return;
+	if (strncmp(value, "/dev/", 5) == 0)
+		loader_report(loader, setting,
+			      "port: %s matches nothing: ports have no /dev/, write %s",
+			      loader_quote(value, quoted), loader_quote(value + 5, without));
+	else
 		loader_copy(loader, value, &draft->rule->port);
 }
 
@@ -43,7 +50,6 @@ static void read_rule_pool(struct config_loader *loader, const config_setting_t 
 			   void *object)
 {
 	struct rule_draft *draft = object;
-	char quoted[QUOTE_SIZE];
 	const char *value;
 
 	draft->pool = setting;
@@ -51,8 +57,7 @@ static void read_rule_pool(struct config_loader *loader, const config_setting_t 
 		return;
 	draft->rule->pool = config_find_pool(loader->config, value);
 	if (draft->rule->pool == CONFIG_NO_POOL)
-		loader_report(loader, setting, "pool: there is no pool %s",
-			      loader_quote(value, quoted));
+		loader_report_no_pool(loader, setting, value);
 }
 
 static void read_rule_address(struct config_loader *loader, const config_setting_t *setting,

@@ -65,8 +65,7 @@ static void find_next(struct config_loader *loader, size_t index)
 	name = config_setting_get_string(setting);
 	next = name != NULL ? config_find_pool(config, name) : CONFIG_NO_POOL;
 	if (next == CONFIG_NO_POOL)
-		loader_report(loader, setting, "next: there is no pool %s",
-			      loader_quote(name != NULL ? name : "", quoted));
+		loader_report_no_pool(loader, setting, name != NULL ? name : "");
 	else if (next == index)
 		loader_report(loader, setting, "next: %s is this pool itself",
 			      loader_quote(name, quoted));

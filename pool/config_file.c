@@ -10,6 +10,9 @@
 /* A name that does not exist: libconfig itself is never to include anything. */
 #define NO_INCLUDE_DIR "/dev/null"
 
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_*-"
+#define MESSAGE_SIZE 256
+
 static void text_report(void *context, unsigned int merged, const char *message)
 {
 	loader_report_line(context, merged, message);
@@ -54,15 +57,62 @@ static int unreadable(const char *path, int errnum, struct config_errors *ret)
 	return POOL_E_CONFIG;
 }
 
+/* The name that is given a value on this line of the text, and its length; 0 unless it is the only
+ * one. */
+static size_t name_set_on_line(const char *text, unsigned int line, const char **ret)
+{
+	const char *at = text;
+	size_t length = 0, n = 0;
+
+	while (at != NULL && line-- > 1) {
+		at = strchr(at, '\n');
+		at = at != NULL ? at + 1 : NULL;
+	}
+	for (; at != NULL && *at != '\0' && *at != '\n'; at += n > 0 ? n : 1) {
+		const char *mark;
+
+		n = strspn(at, NAME_CHARS);
+		mark = at + n + strspn(at + n, " \t");
+		if (n == 0 || (*mark != '=' && *mark != ':'))
+			continue;
+		if (length > 0)
+			return 0;
+		length = n;
+		*ret = at;
+	}
+	return length;
+}
+
+static void report_duplicate(struct config_loader *loader, unsigned int line)
+{
+	const char *name = "";
+	size_t length = name_set_on_line(loader->text.data, line, &name);
+	char message[MESSAGE_SIZE];
+
+	if (length > 0 && length < MESSAGE_SIZE / 2)
+		snprintf(message, sizeof(message),
+			 "duplicate setting name: \"%.*s\" stands twice in this group", (int)length,
+			 name);
+	else
+		snprintf(message, sizeof(message),
+			 "duplicate setting name: a name stands twice in its group");
+	loader_report_line(loader, line, message);
+}
+
 /* libconfig notices a missing or superfluous mark only at the word behind it. */
 static void report_syntax(struct config_loader *loader, const config_t *parsed)
 {
 	const char *message = config_error_text(parsed);
+	unsigned int line = (unsigned int)config_error_line(parsed);
 
 	if (message == NULL || strcmp(message, "syntax error") == 0)
-		message = "syntax error here or just before: a ; , or bracket missing, or one too "
-			  "many";
-	loader_report_line(loader, (unsigned int)config_error_line(parsed), message);
+		message =
+			"syntax error here or just before: a quote ; , or bracket missing, or one "
+			"too many";
+	if (strcmp(message, "duplicate setting name") == 0)
+		report_duplicate(loader, line);
+	else
+		loader_report_line(loader, line, message);
 }
 
 static void read_text(struct config_loader *loader, const struct config_reader *reader)

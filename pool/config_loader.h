@@ -130,6 +130,8 @@ bool loader_group(struct config_loader *loader, const config_setting_t *group,
 bool loader_string(struct config_loader *loader, const config_setting_t *setting,
 		   const char *example, const char **ret);
 bool loader_bool(struct config_loader *loader, const config_setting_t *setting, bool *ret);
+bool loader_number(struct config_loader *loader, const config_setting_t *setting, uint32_t min,
+		   uint32_t max, uint32_t *ret);
 bool loader_unsigned(struct config_loader *loader, const config_setting_t *setting, uint32_t max,
 		     uint32_t *ret);
 bool loader_duration(struct config_loader *loader, const config_setting_t *setting,
@@ -143,6 +145,10 @@ size_t loader_list(struct config_loader *loader, const config_setting_t *setting
 		   const char *example);
 /* Copies a string into *ret, freeing what was there. */
 void loader_copy(struct config_loader *loader, const char *value, char **ret);
+
+/* A setting that names a pool which is not there, and what may have been meant. */
+void loader_report_no_pool(struct config_loader *loader, const config_setting_t *at,
+			   const char *name);
 
 /* An address that a host can have; anything else is reported. */
 bool loader_host_address(struct config_loader *loader, const config_setting_t *at,

@@ -73,6 +73,15 @@ static void read_scope(struct config_loader *loader, const config_setting_t *set
 		draft->pool->madcap.scope = addr;
 }
 
+static bool has_server(const struct config_madcap *madcap, const struct madcap_endpoint *server)
+{
+	for (size_t i = 0; i < madcap->n_servers; i++)
+		if (madcap->servers[i].port == server->port &&
+		    madcap_address_equal(&madcap->servers[i].address, &server->address))
+			return true;
+	return false;
+}
+
 static void each_server(struct config_loader *loader, const config_setting_t *at, const char *value,
 			void *object)
 {
@@ -88,6 +97,9 @@ static void each_server(struct config_loader *loader, const config_setting_t *at
 	/* A server on this host is fine; a group or 0.0.0.0 is not. */
 	else if (!madcap_endpoint_parse_host(value, &server))
 		loader_report(loader, at, "servers: %s is no host's address",
+			      loader_quote(value, quoted));
+	else if (has_server(madcap, &server))
+		loader_report(loader, at, "servers: %s stands here twice",
 			      loader_quote(value, quoted));
 	else if (madcap->n_servers == CONFIG_MADCAP_SERVERS_MAX)
 		loader_report(loader, at, "servers: more than %d", CONFIG_MADCAP_SERVERS_MAX);

@@ -52,10 +52,10 @@ static bool read_range(struct config_loader *loader, const config_setting_t *at,
 {
 	const char *key = config_setting_name(config_setting_parent(at));
 	char quoted[QUOTE_SIZE], network[IP4_TEXT_SIZE];
-	const char *slash = strchr(value, '/');
+	const char *slash = strchr(value, '/'), *dash = strchr(value, '-');
 	char addr_text[IP4_TEXT_SIZE];
 	uint64_t prefix;
-	uint32_t addr;
+	uint32_t addr, last;
 
 	if (parse_ip4_range(value, &ret->first, &ret->last))
 		return true;
@@ -68,6 +68,13 @@ static bool read_range(struct config_loader *loader, const config_setting_t *at,
 			loader_report(loader, at,
 				      "%s: %s has host bits set; the network is \"%s/%u\"", key,
 				      quoted, format_ip4(addr, network), (unsigned int)prefix);
+			return false;
+		}
+	}
+	if (dash != NULL && (size_t)(dash - value) < sizeof(addr_text)) {
+		snprintf(addr_text, sizeof(addr_text), "%.*s", (int)(dash - value), value);
+		if (parse_ip4(addr_text, &addr) && parse_ip4(dash + 1, &last)) {
+			loader_report(loader, at, "%s: %s ends before it begins", key, quoted);
 			return false;
 		}
 	}

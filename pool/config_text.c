@@ -13,6 +13,8 @@
 
 #include "error.h"
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* some editors begin UTF-8 with it; it means nothing */
+
 /* A file while it is looked through. */
 struct scan {
 	struct config_text *text;
@@ -459,6 +461,8 @@ static int scan_file(struct config_text *text, const struct config_text_reporter
 		text->lines[text->n_lines - 1] = (struct config_line){ file, 1 };
 	else
 		code = text_add_line(text, file, 1);
+	if (starts_with(&scan, BYTE_ORDER_MARK))
+		scan.at += strlen(BYTE_ORDER_MARK);
 	while (scan.at < scan.end && code == 0) {
 		char c = *scan.at;
 

@@ -176,20 +176,26 @@ bool loader_bool(struct config_loader *loader, const config_setting_t *setting, 
 bool loader_unsigned(struct config_loader *loader, const config_setting_t *setting, uint32_t max,
 		     uint32_t *ret)
 {
+	return loader_number(loader, setting, 0, max, ret);
+}
+
+bool loader_number(struct config_loader *loader, const config_setting_t *setting, uint32_t min,
+		   uint32_t max, uint32_t *ret)
+{
 	int type = config_setting_type(setting);
 	long long value;
 
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
 		loader_report(loader, setting,
-			      "%s: expected a whole number from 0 to %u (no quotes), found %s",
-			      label(setting), max, found(setting));
+			      "%s: expected a whole number from %u to %u (no quotes), found %s",
+			      label(setting), min, max, found(setting));
 		return false;
 	}
 	value = type == CONFIG_TYPE_INT ? config_setting_get_int(setting)
 					: config_setting_get_int64(setting);
-	if (value < 0 || value > (long long)max) {
-		loader_report(loader, setting, "%s: %lld is not in the range from 0 to %u",
-			      label(setting), value, max);
+	if (value < (long long)min || value > (long long)max) {
+		loader_report(loader, setting, "%s: %lld is not in the range from %u to %u",
+			      label(setting), value, min, max);
 		return false;
 	}
 	*ret = (uint32_t)value;
@@ -343,6 +349,28 @@ bool loader_group(struct config_loader *loader, const config_setting_t *group,
 			report_unknown_key(loader, member, keys, n_keys);
 	}
 	return true;
+}
+
+void loader_report_no_pool(struct config_loader *loader, const config_setting_t *at,
+			   const char *name)
+{
+	const struct config *config = loader->config;
+	const char **names = loader_alloc(loader, config->n_pools, sizeof(*names));
+	const char *nearest;
+	char quoted[QUOTE_SIZE];
+
+	if (names == NULL)
+		return;
+	for (size_t i = 0; i < config->n_pools; i++)
+		names[i] = config->pools[i].name;
+	nearest = nearest_word(name, names, config->n_pools);
+	loader_quote(name, quoted);
+	if (nearest != NULL && nearest[0] != '\0')
+		loader_report(loader, at, "%s: there is no pool %s (did you mean \"%s\"?)",
+			      label(at), quoted, nearest);
+	else
+		loader_report(loader, at, "%s: there is no pool %s", label(at), quoted);
+	free(names);
 }
 
 /* ---- addresses --------------------------------------------------------------------------- */

@@ -72,6 +72,18 @@ static int without_slashes(const char *path, char ret[static PATH_MAX], struct e
 	return 0;
 }
 
+/* Of a link, the kernel only says that it is no directory. */
+static void cannot_open(const char *path, const char *plain, int errnum, struct error *error)
+{
+	struct stat stat;
+
+	if (lstat(plain, &stat) == 0 && S_ISLNK(stat.st_mode))
+		error_set(error, "%s is a symbolic link, which is not followed: name the directory",
+			  path);
+	else
+		error_set_errno(error, errnum, "cannot open directory %s", path);
+}
+
 int directory_open(const char *path, bool create, int *ret_fd, struct error *error)
 {
 	const int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
@@ -93,7 +105,7 @@ int directory_open(const char *path, bool create, int *ret_fd, struct error *err
 		fd = open(plain, flags);
 	}
 	if (fd < 0) {
-		error_set_errno(error, errno, "cannot open directory %s", path);
+		cannot_open(path, plain, errno, error);
 		return POOL_E_SYSTEM;
 	}
 	code = check_trust(path, fd, error);

@@ -156,10 +156,12 @@ static int read_memory(const struct pool *pool, const struct reader *reader, str
 
 	if (code == 0)
 		code = store_begin(store, false, &txn, NULL, why);
-	if (code == 0)
+	if (code == 0) {
 		code = read_all(txn, key_history, reader);
-	if (code == POOL_E_DAMAGED || code == POOL_E_STORE)
-		error_set(why, "the history in %s cannot be read", pool->config->state_dir);
+		if (code == POOL_E_DAMAGED || code == POOL_E_STORE)
+			error_set(why, "the history in %s cannot be read: %s",
+				  pool->config->state_dir, pool_strerror(code));
+	}
 	store_abort(&txn);
 	store_close(&store);
 	return code;

@@ -39,6 +39,7 @@ struct store {
 	uint64_t size; /* of the file, when it was opened and after the last change of ours */
 	char kind[32];
 	char *path;
+	const char *advice;
 };
 
 struct store_txn {
@@ -79,10 +80,8 @@ static int fail(const struct store *store, int rc, const char *what, struct erro
 	int code = code_of(rc);
 
 	if (code == POOL_E_DAMAGED)
-		error_set(error,
-			  "%s is damaged or not a store of rasip's (%s): move it away once no "
-			  "session uses it",
-			  store->path, mdb_strerror(rc));
+		error_set(error, "%s is damaged or not a store of rasip's (%s): %s", store->path,
+			  mdb_strerror(rc), store->advice);
 	else
 		error_set(error, "%s: cannot %s: %s", store->path, what, reason_of(rc));
 	return code;
@@ -434,6 +433,8 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	store->pid = getpid();
 	store->version = options->version;
 	store->read_only = options->read_only;
+	store->advice =
+		options->advice != NULL ? options->advice : "move it away once no session uses it";
 	snprintf(store->kind, sizeof(store->kind), "%s", options->kind);
 	code = open_env(store, options, error);
 	if (code == 0) {
@@ -567,9 +568,8 @@ static int check_meta(const struct store *store, const MDB_val *value, struct er
 		return fail(store, MDB_INVALID, "read", error);
 	if (version != store->version) {
 		error_set(error,
-			  "%s was written by another version of rasip (format %u, this is %u): "
-			  "end all sessions, then move it away",
-			  store->path, version, store->version);
+			  "%s was written by another version of rasip (format %u, this is %u): %s",
+			  store->path, version, store->version, store->advice);
 		return POOL_E_VERSION;
 	}
 	return 0;

@@ -51,6 +51,9 @@ struct store_options {
 	bool synced;        /* commits reach the disk before they return */
 	bool create;        /* make the file where it is missing; else POOL_E_NOT_FOUND */
 	bool read_only;     /* nothing is written to the file */
+	/* What can be done where it is damaged or of another version. NULL: it is moved away, since
+	 * nothing is lost that cannot be. Kept as a pointer. */
+	const char *advice;
 };
 
 /*

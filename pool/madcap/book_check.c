@@ -64,6 +64,7 @@ int book_file_check(const struct store_options *options, struct error *error)
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE)
 		return 0;
-	error_set(error, "%s is damaged: not all of its pages can be read", options->path);
+	error_set(error, "%s is damaged: not all of its pages can be read: " BOOK_FILE_ADVICE,
+		  options->path);
 	return POOL_E_DAMAGED;
 }

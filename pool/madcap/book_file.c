@@ -34,6 +34,7 @@ static struct store_options options_of(const struct file_book *book, bool create
 		.map_bytes = book->map_bytes,
 		.synced = !book->unsynced,
 		.create = create,
+		.advice = BOOK_FILE_ADVICE,
 	};
 }
 
@@ -175,8 +176,9 @@ static int load_lease(struct file_book *book, uint64_t serial, struct store_byte
 		return 0;
 	free(lease);
 	if (code == POOL_E_DAMAGED)
-		error_set(error, "%s is damaged: lease record %llu cannot be read", book->path,
-			  (unsigned long long)serial);
+		error_set(error,
+			  "%s is damaged: lease record %llu cannot be read: " BOOK_FILE_ADVICE,
+			  book->path, (unsigned long long)serial);
 	else
 		error_set(error, "out of memory");
 	return code;
@@ -223,7 +225,9 @@ static int check_total(const struct file_book *book, const struct book_total *to
 {
 	if (book->total.n_records == total->n_records && book->total.sum == total->sum)
 		return 0;
-	error_set(error, "%s is damaged: its leases are not those that were written", book->path);
+	error_set(error,
+		  "%s is damaged: its leases are not those that were written: " BOOK_FILE_ADVICE,
+		  book->path);
 	return POOL_E_DAMAGED;
 }
 
@@ -237,7 +241,9 @@ static int load(struct file_book *book, bool leases, struct book_total *ret, str
 		return code;
 	code = read_total(txn, ret);
 	if (code < 0)
-		error_set(error, "%s is damaged: what it should hold cannot be read", book->path);
+		error_set(error,
+			  "%s is damaged: what it should hold cannot be read: " BOOK_FILE_ADVICE,
+			  book->path);
 	if (code == 0 && leases)
 		code = load_leases(book, txn, error);
 	if (code == 0 && leases)

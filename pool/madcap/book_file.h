@@ -37,6 +37,9 @@ struct file_book {
 	struct error why;          /* what spoiled the batch */
 };
 
+/* Where a book is damaged, or not ours. */
+#define BOOK_FILE_ADVICE "bring back a copy: its leases are lost without it"
+
 /* As book_open(). */
 int file_book_open(const struct book_options *options, struct book **ret, struct error *error)
 	__attribute__((warn_unused_result));

@@ -463,11 +463,29 @@ static bool replace(const char *path, const char *temporary, const char *text)
 	return false;
 }
 
+int lease_check_place(const char *path, struct error *error)
+{
+	struct stat st;
+
+	if (path[0] == '\0')
+		error_set_errno(error, ENOENT, "%s: cannot write", path);
+	else if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+		return 0;
+	else if (S_ISDIR(st.st_mode))
+		error_set_errno(error, EISDIR, "%s: cannot write", path);
+	else
+		error_set(error, "%s: cannot write: not a regular file", path);
+	return LEASE_FILE_E_SYSTEM;
+}
+
 int lease_save(const struct madcap_lease *lease, const char *path, struct error *error)
 {
-	char *text = lease_print(lease), *temporary = NULL;
-	int code = 0;
+	char *text, *temporary = NULL;
+	int code = lease_check_place(path, error);
 
+	if (code < 0)
+		return code;
+	text = lease_print(lease);
 	if (text == NULL || asprintf(&temporary, "%s.%ld.new", path, (long)getpid()) < 0) {
 		error_set(error, "out of memory");
 		free(text);

@@ -56,6 +56,12 @@ int lease_parse(const char *text, size_t size, struct madcap_lease **ret, struct
 char *lease_print(const struct madcap_lease *lease);
 
 int lease_load(const char *path, struct madcap_lease **ret, struct error *error);
+
+/*
+ * Whether a lease may be kept here: nothing is replaced but a file, nor a link to something else.
+ * To root, a rename would put the file in the place of /dev/null.
+ */
+int lease_check_place(const char *path, struct error *error);
 int lease_save(const struct madcap_lease *lease, const char *path, struct error *error);
 
 /* A scope or an address, as text; false where it is too long to be one. */

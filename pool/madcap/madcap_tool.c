@@ -18,6 +18,7 @@
 #include "array.h"
 #include "nearest.h"
 #include "parse.h"
+#include "standard.h"
 
 static int run_help(const struct tool_call *call);
 
@@ -499,6 +500,7 @@ int main(int argc, char **argv)
 	struct command_line line = { .argc = argc, .argv = argv, .next = 1 };
 	int status;
 
+	standard_fill();
 	signal(SIGPIPE, SIG_IGN); /* what was begun is finished all the same */
 	status = finish_output(dispatch(&line));
 	for (size_t i = 0; i < TOOL_OPTIONS; i++)

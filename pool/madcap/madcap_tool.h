@@ -11,10 +11,7 @@
 #include <stdint.h>
 
 #include "madcap.h"
-
-#ifndef RASIP_VERSION
-#define RASIP_VERSION "1.0.0"
-#endif
+#include "version.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

@@ -16,6 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "standard.h"
+#include "version.h"
+
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define POLL_MAX (NET_SOCKETS_MAX + ADMIN_CONNECTIONS + 3)
@@ -63,7 +66,6 @@ static int open_signals(void)
 	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* What cannot be written is an error like others. */
-	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -153,6 +155,18 @@ static int serve(struct madcapd *daemon)
 
 /* ---- command line ------------------------------------------------------------------------ */
 
+/* For those who ask something; a server says nothing on standard output. A reader who has gone has
+ * what he wanted. */
+static int finish_output(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	if (errno == EPIPE)
+		return status;
+	fprintf(stderr, "madcapd: standard output: %s\n", strerror(errno));
+	return EXIT_FAILED;
+}
+
 static void help(void)
 {
 	printf("usage: madcapd [-c FILE] [--check | --init-book] [-v]\n\n"
@@ -163,7 +177,8 @@ static void help(void)
 	       "                 makes the lease book in a database, or brings it to this\n"
 	       "                 version, and ends\n"
 	       "  -v, --verbose  logs every message and what became of it\n"
-	       "  -h, --help     explains, and does nothing else\n\n"
+	       "  -h, --help     explains, and does nothing else\n"
+	       "  -V, --version  prints the version\n\n"
 	       "It stays in the foreground and logs to standard error. SIGHUP loads the\n"
 	       "configuration again, SIGTERM ends it. Exit status: 0 ended or checked, 1 it could\n"
 	       "not be done, 2 wrong usage. See madcapd(8) and madcapd.conf(5).\n",
@@ -209,21 +224,19 @@ static int init_book(struct server_config **config)
 	return code < 0 ? EXIT_FAILED : EXIT_DONE;
 }
 
-int main(int argc, char **argv)
+static int dispatch(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "check", no_argument, NULL, 'k' },
-		{ "init-book", no_argument, NULL, 'i' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ NULL, 0, NULL, 0 },
+		{ "check", no_argument, NULL, 'k' },   { "init-book", no_argument, NULL, 'i' },
+		{ "verbose", no_argument, NULL, 'v' }, { "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' }, { NULL, 0, NULL, 0 },
 	};
 	struct madcapd *daemon;
 	const char *path = SERVER_CONFIG_DEFAULT_PATH;
 	bool check = false, init = false, verbose = false;
 	int option, status;
 
-	while ((option = getopt_long(argc, argv, "c:vh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "c:vhV", options, NULL)) != -1) {
 		if (option == 'c') {
 			path = optarg;
 		} else if (option == 'k') {
@@ -235,12 +248,18 @@ int main(int argc, char **argv)
 		} else if (option == 'h') {
 			help();
 			return EXIT_DONE;
+		} else if (option == 'V') {
+			printf("madcapd %s\n", RASIP_VERSION);
+			return EXIT_DONE;
 		} else {
+			fputs("See 'madcapd --help'.\n", stderr);
 			return EXIT_USAGE;
 		}
 	}
 	if (optind < argc)
 		return wrong_usage("it takes no arguments");
+	if (check && init)
+		return wrong_usage("--check and --init-book do not go together");
 	daemon = calloc(1, sizeof(*daemon));
 	if (daemon == NULL)
 		madcapd_say("out of memory");
@@ -261,4 +280,11 @@ int main(int argc, char **argv)
 	}
 	free(daemon);
 	return status;
+}
+
+int main(int argc, char **argv)
+{
+	standard_fill();
+	signal(SIGPIPE, SIG_IGN);
+	return finish_output(dispatch(argc, argv));
 }

@@ -41,6 +41,7 @@ struct madcapd {
 	int book_wait_ms;        /* until the book has to be looked after again; -1 */
 	int64_t said_problem_ms; /* monotonic: when its problem was mentioned last; 0: there is none */
 	int64_t said_memory_ms; /* likewise, that there was no memory for a lease */
+	int64_t said_limit_ms;  /* likewise, that a client has all that it may have */
 
 	int64_t next_tick_ms; /* monotonic: when ended leases are looked for again */
 	bool tick_failed;     /* the last time; then nothing is done before next_tick_ms */

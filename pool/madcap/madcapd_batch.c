@@ -189,28 +189,54 @@ static void tick(struct madcapd *daemon, const struct madcap_clock *clock)
 	daemon->next_tick_ms = clock->mono_ms + (more ? 0 : TICK_MS);
 }
 
-static bool any_depends(const struct madcapd *daemon, size_t n)
+/* Whether the batch grants, renews or releases: a refusal, or what is only offered, can be had where
+ * nothing can be written. */
+static bool any_writes(const struct madcapd *daemon, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (daemon->answers[i].depends)
+		const struct madcap_answer *answer = &daemon->answers[i];
+
+		if (answer->depends && answer->size > 1 && answer->data[1] == MADCAP_ACK)
 			return true;
 	}
 	return false;
 }
 
+/* Whether it is time to say something that would be said for each request. */
+static bool may_say(int64_t *said_ms)
+{
+	int64_t now_ms = madcapd_clock().mono_ms;
+
+	if (*said_ms != 0 && now_ms - *said_ms < MADCAPD_SAY_AGAIN_MS)
+		return false;
+	*said_ms = now_ms;
+	return true;
+}
+
+/* An access server whose sessions are refused cannot tell why: the protocol has no word for it. */
+static void note_limit(struct madcapd *daemon, size_t n)
+{
+	char client[MADCAP_ADDRESS_TEXT];
+
+	for (size_t i = 0; i < n; i++) {
+		if (!daemon->answers[i].over_limit || !may_say(&daemon->said_limit_ms))
+			continue;
+		madcap_address_format(&daemon->inputs[i].from.address, client);
+		madcapd_say("%s has as many addresses as max_addresses_per_client allows (%u): "
+			    "its requests for more are refused",
+			    client, daemon->config->server.max_addresses_per_client);
+	}
+}
+
 /* The client is told that its request was not completed; the operator, why. */
 static void note_memory(struct madcapd *daemon, size_t n)
 {
-	int64_t now_ms = madcapd_clock().mono_ms;
 	bool lacking = false;
 
 	for (size_t i = 0; i < n; i++)
 		lacking |= daemon->answers[i].no_memory;
-	if (!lacking ||
-	    (daemon->said_memory_ms != 0 && now_ms - daemon->said_memory_ms < MADCAPD_SAY_AGAIN_MS))
-		return;
-	daemon->said_memory_ms = now_ms;
-	madcapd_say("out of memory: requests are refused");
+	if (lacking && may_say(&daemon->said_memory_ms))
+		madcapd_say("out of memory: requests are refused");
 }
 
 /* 0 or the code of what failed: then nothing of the batch has happened. */
@@ -225,7 +251,7 @@ static int commit_batch(struct madcapd *daemon, int begun, size_t n, struct erro
 	}
 	if (begun < 0)
 		code = begun;
-	note_commit(daemon, code, any_depends(daemon, n), error);
+	note_commit(daemon, code, any_writes(daemon, n), error);
 	return code;
 }
 
@@ -272,6 +298,7 @@ void madcapd_serve(struct madcapd *daemon)
 		refresh(daemon);
 	code = run_batch(daemon, n, is_due, &error);
 	note_memory(daemon, n);
+	note_limit(daemon, n);
 	if (is_due)
 		daemon->tick_failed = code < 0;
 	if (daemon->tick_failed && daemon->next_tick_ms <= clock.mono_ms)

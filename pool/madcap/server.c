@@ -170,6 +170,7 @@ static void begin_exchange(struct madcap_server *server, const struct madcap_inp
 	answer->size = 0;
 	answer->depends = false;
 	answer->no_memory = false;
+	answer->over_limit = false;
 	answer->request = 0;
 	answer->note = NULL;
 	exchange->server = server;

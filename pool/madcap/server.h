@@ -101,10 +101,11 @@ struct madcap_input {
 
 /* One answer; it goes to the input's `from`, from its `local` address and our port. */
 struct madcap_answer {
-	size_t size;      /* 0: no answer */
-	bool depends;     /* on the batch being committed */
-	bool no_memory;   /* was refused for want of memory */
-	uint8_t request;  /* message type of what is answered or ignored; 0 if unreadable */
+	size_t size;     /* 0: no answer */
+	bool depends;    /* on the batch being committed */
+	bool no_memory;  /* was refused for want of memory */
+	bool over_limit; /* was refused since its client has what max_addresses_per_client allows */
+	uint8_t request; /* message type of what is answered or ignored; 0 if unreadable */
 	const char *note; /* static: why it was ignored or refused, or what is special about it */
 	uint8_t data[MADCAP_ANSWER_MAX];
 };

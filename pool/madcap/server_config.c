@@ -150,6 +150,13 @@ static void each_interface(struct config_loader *loader, const config_setting_t 
 			      loader_quote(value, quoted));
 		return;
 	}
+	for (size_t i = 0; i < config->n_interfaces; i++) {
+		if (strcmp(config->interfaces[i], value) == 0) {
+			loader_report(loader, at, "interfaces: %s stands here twice",
+				      loader_quote(value, quoted));
+			return;
+		}
+	}
 	if (config->n_interfaces == LIST_MAX) {
 		loader_report(loader, at, "interfaces: more than %d", LIST_MAX);
 		return;
@@ -283,11 +290,8 @@ static void read_per_request(struct config_loader *loader, const config_setting_
 	struct server_draft *draft = object;
 	uint32_t value;
 
-	if (!loader_unsigned(loader, setting, UINT16_MAX, &value))
-		return;
-	if (value == 0)
-		loader_report(loader, setting, "max_addresses_per_request: must be 1 or more");
-	draft->config->server.max_addresses_per_request = value;
+	if (loader_number(loader, setting, 1, UINT16_MAX, &value))
+		draft->config->server.max_addresses_per_request = value;
 }
 
 static void read_per_client(struct config_loader *loader, const config_setting_t *setting,

@@ -277,11 +277,8 @@ static void read_ttl(struct config_loader *loader, const config_setting_t *setti
 	struct scope_draft *draft = object;
 	uint32_t value;
 
-	if (!loader_unsigned(loader, setting, 255, &value))
-		return;
-	if (value == 0)
-		loader_report(loader, setting, "ttl: must be 1 or more");
-	draft->scope->ttl = (uint8_t)value;
+	if (loader_number(loader, setting, 1, 255, &value))
+		draft->scope->ttl = (uint8_t)value;
 }
 
 static void read_max_lease(struct config_loader *loader, const config_setting_t *setting,

@@ -107,7 +107,7 @@ static uint32_t client_room(const struct exchange *exchange, struct book_wish *w
 static int set_count(const struct exchange *exchange, struct book_wish *wish)
 {
 	const struct madcap_server_config *config = exchange->server->config;
-	uint32_t most = config->max_addresses_per_request;
+	uint32_t most = config->max_addresses_per_request, room;
 
 	wish->count_min = 1;
 	wish->count = 1;
@@ -116,9 +116,13 @@ static int set_count(const struct exchange *exchange, struct book_wish *wish)
 		if (exchange->in.count_min > 1)
 			wish->count_min = exchange->in.count_min;
 	}
-	most = smaller(most > 0 ? most : 256, client_room(exchange, wish));
-	if (wish->count_min > most)
+	most = most > 0 ? most : 256;
+	room = client_room(exchange, wish);
+	if (wish->count_min > smaller(most, room)) {
+		exchange->answer->over_limit = wish->count_min <= most;
 		return -1;
+	}
+	most = smaller(most, room);
 	wish->count = (uint16_t)smaller(wish->count, most);
 	return 0;
 }

@@ -85,9 +85,16 @@ static bool read_wish(const struct tool_call *call, struct madcap_wish *wish)
 /* A lease that could not be kept afterwards had better not be asked for. */
 static bool can_save(const char *path)
 {
-	char *copy = strdup(path);
-	bool can = copy != NULL && access(dirname(copy), W_OK | X_OK) == 0;
+	struct error error = { "" };
+	char *copy;
+	bool can;
 
+	if (lease_check_place(path, &error) < 0) {
+		tool_fail("%s", error.text);
+		return false;
+	}
+	copy = strdup(path);
+	can = copy != NULL && access(dirname(copy), W_OK | X_OK) == 0;
 	if (!can)
 		tool_fail("%s: cannot write: %s", path, strerror(errno));
 	free(copy);

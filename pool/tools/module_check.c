@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,10 @@ static enum verdict check_symbol(const char *path, struct error *why)
 
 	if (handle == NULL) {
 		text = dlerror();
+		/* The path, which is told anyway, is in front of most reasons. */
+		if (text != NULL && strncmp(text, path, strlen(path)) == 0 &&
+		    strncmp(text + strlen(path), ": ", 2) == 0)
+			text += strlen(path) + 2;
 		if (text != NULL && strstr(text, "undefined symbol") != NULL)
 			return judge(why, UNCERTAIN, "only pppd can load it (%s)", text);
 		return judge(why, BAD, "%s", text != NULL ? text : "cannot be loaded");
@@ -87,6 +92,7 @@ static void load_in_child(const char *path, int out)
 	/* What a module prints does not belong in our output. */
 	if (dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		_exit(STATUS_BASE + BAD);
+	signal(SIGBUS, SIG_DFL); /* a module's fault, here */
 	alarm(SECONDS_MAX);
 	verdict = check_symbol(path, &why);
 	if (write(out, why.text, strlen(why.text)) < 0)

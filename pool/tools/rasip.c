@@ -6,7 +6,6 @@
 #include "tool.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "array.h"
 #include "nearest.h"
+#include "standard.h"
 
 static int run_help(const struct invocation *invocation);
 
@@ -346,19 +346,6 @@ static int dispatch(struct command_line *line)
 
 /* ---- output --------------------------------------------------------------------------------- */
 
-/* Else the lease store could be opened as descriptor 1, and a listing be printed into it. */
-static void fill_standard_descriptors(void)
-{
-	int fd;
-
-	do
-		fd = open("/dev/null",
-			  O_RDONLY | O_CLOEXEC); /* not writable: output will be missed */
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 /* A reader who has gone (`| head`) has what he wanted; anything else lost is a failure. */
 static int finish_output(int status)
 {
@@ -383,6 +370,20 @@ static void fill_output_by_pipefuls(void)
 		setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 }
 
+/* LMDB reads a store through a map and believes what is in it: of a damaged one it may look for
+ * pages that no file has. */
+static void meet_damage(int number)
+{
+	static const char text[] =
+		"rasip: a store is damaged: move what is in runtime_dir away once no session uses "
+		"it or, if that does not help, what is in state_dir\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(EXIT_FAILED);
+	_exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
 	struct command_line line = {
@@ -392,8 +393,9 @@ int main(int argc, char **argv)
 		.invocation = { .config_path = CONFIG_DEFAULT_PATH },
 	};
 
-	fill_standard_descriptors();
+	standard_fill();
 	fill_output_by_pipefuls();
+	signal(SIGBUS, meet_damage);
 	signal(SIGPIPE,
 	       SIG_IGN); /* what was begun is finished, and the status told, all the same */
 	return finish_output(dispatch(&line));

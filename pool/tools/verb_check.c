@@ -136,13 +136,37 @@ static void print_servers(const struct config *config)
 	}
 }
 
+static bool matches_all(const char *pattern)
+{
+	return pattern == NULL || strcmp(pattern, "*") == 0;
+}
+
+/* What keeps a rule behind one that matches everybody from being reached. pppd's rasip-pool looks at
+ * the reservations only. */
+static const char *never_reached(const struct config_rule *everybody,
+				 const struct config_rule *rule)
+{
+	if (everybody == NULL)
+		return "";
+	if (rule->is_reservation && !everybody->is_reservation)
+		return " (only where pppd has rasip-pool: a rule above matches everybody)";
+	return " (never: a rule above matches everybody)";
+}
+
 static void print_rules(const struct config *config)
 {
+	const struct config_rule *everybody = NULL;
 	char text[2 * TEXT_SIZE + 256];
 
 	printf("\nassign, first match wins:\n");
-	for (size_t i = 0; i < config->n_rules; i++)
-		printf("  %s\n", rule_sentence(config, &config->rules[i], text, sizeof(text)));
+	for (size_t i = 0; i < config->n_rules; i++) {
+		const struct config_rule *rule = &config->rules[i];
+
+		printf("  %s%s\n", rule_sentence(config, rule, text, sizeof(text)),
+		       never_reached(everybody, rule));
+		if (everybody == NULL && matches_all(rule->user) && matches_all(rule->port))
+			everybody = rule;
+	}
 	printf("candidate: %s; anonymous: %s\n", config->candidate_replace ? "replace" : "keep",
 	       config->anonymous_allow ? "allow" : "refuse");
 }

@@ -5,8 +5,11 @@
 #include <errno.h>
 #include <ftw.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "parse.h"
+
+#define DEV "/dev/"
 
 static void print_question(const struct pool_request *request)
 {
@@ -107,6 +110,9 @@ static int read_request(const struct invocation *invocation, struct pool_request
 {
 	const char *port = invocation->option[OPTION_PORT];
 
+	/* A device's name as it is written elsewhere: no port has that in front. */
+	if (port != NULL && strncmp(port, DEV, strlen(DEV)) == 0)
+		port += strlen(DEV);
 	*request = (struct pool_request){
 		.user = invocation->option[OPTION_USER],
 		.port = port != NULL ? port : "",

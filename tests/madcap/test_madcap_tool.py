@@ -313,10 +313,28 @@ class Request(Case):
                               '/nonexistent/lease'), 'cannot write')
         self.assertEqual(server.seen, [])
 
-    def test_a_lease_that_could_not_be_kept_is_given_back(self):
-        server = self.serve(lambda message: ack(message) if message.kind == wire.RELEASE
-                            else grant(message))
+    def test_a_file_is_never_put_in_the_place_of_something_else(self):
+        server = self.serve(grant)
+        pipe, link = self.directory / 'pipe', self.directory / 'link'
+        os.mkfifo(pipe)
+        link.symlink_to(pipe)
         self.file.mkdir()
+        for path, why in ((pipe, 'not a regular file'), (link, 'not a regular file'),
+                          (self.file, 'Is a directory'), ('', 'No such file or directory')):
+            with self.subTest(path):
+                self.assert_fails(run('request', '--scope', SCOPE, '--server', server.name,
+                                      '--save', path), f'{path}: cannot write: {why}')
+        self.assertEqual(server.seen, [])
+        self.assertTrue(pipe.is_fifo() and link.is_symlink())
+
+    def test_a_lease_that_could_not_be_kept_is_given_back(self):
+        def answer(message):
+            if message.kind == wire.RELEASE:
+                return ack(message)
+            self.file.mkdir()
+            return grant(message)
+
+        server = self.serve(answer)
         self.assert_fails(run('request', '--scope', SCOPE, '--server', server.name, '--save',
                               self.file), 'the lease is given back')
         self.assertEqual(server.kinds(), ['REQUEST', 'RELEASE'])

@@ -49,11 +49,38 @@ class Start(madcapd.Case):
         self.assertEqual(done.stderr, '/nonexistent/x.conf: No such file or directory\n')
 
     def test_usage(self):
-        self.assertEqual(self.run_madcapd('--nonsense').returncode, 2)
-        self.assertEqual(self.run_madcapd('argument').returncode, 2)
+        for words in (('--nonsense',), ('argument',), ('-x',), ('-c',), ('--check', '--init-book')):
+            with self.subTest(words):
+                done = self.run_madcapd(*words)
+                self.assertEqual((done.returncode, done.stdout), (2, ''))
+                self.assertIn("'madcapd --help'", done.stderr)
+        for option in ('-V', '--version'):
+            done = self.run_madcapd(option)
+            self.assertEqual((done.returncode, done.stderr), (0, ''))
+            self.assertRegex(done.stdout, r'^madcapd \d')
         done = self.run_madcapd('--help')
         self.assertEqual(done.returncode, 0)
         self.assertIn('usage: madcapd', done.stdout)
+
+    def test_output_that_cannot_be_written(self):
+        for words in (('--help',), ('--version',), ('--check', '-c', self.conf)):
+            with self.subTest(words), open('/dev/full', 'w', encoding='ascii') as full:
+                self.write_config()
+                done = subprocess.run([str(paths.MADCAPD), *map(str, words)], stdout=full,
+                                      stderr=subprocess.PIPE, text=True, check=False,
+                                      timeout=madcapd.PATIENCE_SEC)
+                self.assertEqual((done.returncode, done.stderr),
+                                 (1, 'madcapd: standard output: No space left on device\n'))
+
+    def test_nothing_of_its_own_stands_where_its_log_should_be(self):
+        self.write_config()
+        process = subprocess.Popen(['sh', '-c', 'exec "$@" <&- >&- 2>&-', 'sh', str(paths.MADCAPD),
+                                    '-c', str(self.conf)])
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        wait_for((self.state_dir / 'admin.sock').exists, 'the server is up')
+        for number in range(3):
+            self.assertEqual(os.readlink(f'/proc/{process.pid}/fd/{number}'), '/dev/null')
 
     def test_the_example_loads(self):
         done = self.run_madcapd('-c', paths.TOP / 'conf' / 'madcapd.conf', '--check')
@@ -115,6 +142,9 @@ class Start(madcapd.Case):
                 self.assertIn('madcap-book.mdb', server.log())
                 self.assertEqual(book.read_bytes(), content)
                 self.assertIn('damaged', server.log())
+                # Moving it away, as one may the store of sessions, would lose the leases.
+                self.assertNotIn('move it away', server.log())
+                self.assertIn('its leases are lost without it', server.log())
 
     @unittest.skipUnless(os.geteuid() == 0, 'needs root')
     def test_goes_on_as_another_user(self):
@@ -420,8 +450,13 @@ class Addresses(madcapd.Case):
         one, other = self.client(server), self.client(server, source='127.0.0.9')
         for _ in range(5):
             self.assert_ack(one.ask(wire.request(ORG['first'])))
-        self.assert_nak(one.ask(wire.request(ORG['first'])), wire.NOT_COMPLETED)
+        self.assertNotIn('max_addresses_per_client', server.log())
+        for _ in range(3):
+            self.assert_nak(one.ask(wire.request(ORG['first'])), wire.NOT_COMPLETED)
         self.assert_ack(other.ask(wire.request(ORG['first'])))
+        # The client cannot know why, so the operator is told, but not for each request.
+        server.wait_log('127.0.0.1 has as many addresses as max_addresses_per_client allows (5)')
+        self.assertEqual(server.log().count('max_addresses_per_client'), 1)
 
     def test_full(self):
         server = self.start({**ORG, 'allocate': ['239.192.0.0-239.192.0.9']})
@@ -881,6 +916,10 @@ class FullDisk(madcapd.Case):
         server.wait_log('cannot be written')
         with self.subTest('what needs no disk is answered'):
             self.assert_ack(client.ask(wire.getinfo()))
+        with self.subTest('a refusal, which writes nothing, is no sign of room'):
+            answer = client.ask(wire.release(wire.fresh_id()))
+            self.assertEqual(answer.kind, wire.NAK)
+            self.assertNotIn('can be written again', server.log())
         with self.subTest('service again'):
             filler.unlink()
             identifier = wire.fresh_id()

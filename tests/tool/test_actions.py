@@ -22,6 +22,7 @@ class Explain(Case):
         self.sessions.connect('a', 'bob')
         self.sessions.command('disconnect a')
         text = self.ok('explain', '--user', 'bob', '--port', 'ttyS4')
+        self.assertEqual(self.ok('explain', '--user', 'bob', '--port', '/dev/ttyS4'), text)
         self.assertRegex(text, rf'^User "bob" on port "ttyS4":\n'
                                rf'  {self.config}:\d+: everybody gets pool residential\n'
                                r'  pool residential: gives 10\.64\.0\.\d+: the address .*\n'

@@ -51,6 +51,19 @@ class Check(Case):
         self.assertIn(b'"ok": false', done.stdout)
         self.assertIn(f'{self.config}:'.encode(), done.stdout)
 
+    def test_rules_that_are_never_reached_are_pointed_out(self):
+        self.configure('pools = ( { name = "a"; ranges = ( "10.0.0.0/24" ); } );\n'
+                       'assign = ( { user = "x"; pool = "a"; },\n { user = "*"; pool = "a"; },\n'
+                       ' { port = "ttyS0"; pool = "a"; },\n'
+                       ' { user = "y"; address = "10.0.0.7"; } );\n')
+        rules = [line.split(': ', 1)[1] for line in self.ok('check').splitlines()
+                 if f'{self.config}:' in line and 'gets' in line]
+        self.assertEqual(rules, [
+            'user "x" gets pool a', 'user "*" gets pool a',
+            'port "ttyS0" gets pool a (never: a rule above matches everybody)',
+            'user "y" gets the reserved address 10.0.0.7 (only where pppd has rasip-pool: '
+            'a rule above matches everybody)'])
+
     def test_a_mistake_in_an_included_file(self):
         included = self.dir / 'pools.conf'
         included.write_text('pools = (\n { name = "a"; ranges = ( "10.0.0.1-10.0.0.0" ); } );\n')
@@ -114,7 +127,7 @@ class Modules(Case):
                               (self.copy('half'), 'without the other'),
                               (self.copy('bad_abi'), 'this is ABI 1'),
                               (self.copy('no_symbol'), 'exports no rasip_admin_module'),
-                              (text, 'text.so')):
+                              (text, f'{text}: file too short')):
             with self.subTest(path):
                 self.with_module(path)
                 complaint = self.fails(1, 'check')

@@ -249,6 +249,15 @@ class WhoHad(PastCase):
         next_second()
         self.assertEqual(self.who('--address', address, '--at', '0s'), [])
 
+    def test_why_it_cannot_be_read(self):
+        self.sessions.connect('a', 'bob')
+        wait_for(lambda: self.moved(1), 'the event is in state_dir')
+        memory = self.state / 'memory.mdb'
+        memory.write_bytes(b'nothing of the kind\n' * 1000)
+        for words in ((), ('--json',), ('--at', '0s')):
+            self.assertIn(f"{memory} is damaged or not a store of rasip's",
+                          self.fails(1, 'history', *words))
+
     def test_an_end_that_nobody_saw(self):
         """The machine lost its power, and with it everything in runtime_dir."""
         self.configure('pools = ( { name = "p"; ranges = ( "10.0.0.1" ); } );')

@@ -62,6 +62,23 @@ class BadStores(Case):
         self.store.write_bytes(self.store.read_bytes()[:100])
         self.every_verb_fails(os.fspath(self.dir))
 
+    def test_damaged_inside(self):
+        """Where LMDB follows what is written there it can end in SIGBUS."""
+        data = self.store.read_bytes()
+        for fill in (0x00, 0x55, 0xff):
+            self.store.write_bytes(data[:8192] + bytes([fill]) * (len(data) - 8192))
+            for words in (*WORDS, ('check',)):
+                with self.subTest(words, fill=fill):
+                    done = self.run_tool(*words)
+                    self.assertEqual((done.returncode, done.stderr.count(b'\n')), (1, 1), done)
+                    self.assertIn(b' damaged', done.stderr)
+
+    def test_a_link_in_the_directorys_place(self):
+        moved = self.runtime.with_name('moved')
+        self.runtime.rename(moved)
+        self.runtime.symlink_to(moved)
+        self.every_verb_fails(f'{self.runtime} is a symbolic link, which is not followed')
+
     def test_another_version(self):
         data = self.store.read_bytes()
         kind = re.compile(rb'(rasip-leases)(....)', re.DOTALL)

@@ -49,8 +49,13 @@ static const struct {
 	/* syntax */
 	{ "pools = (\n" POOL_A "\n", { "3: syntax error" } },
 	{ "a = 1\nb == 2;", { "2: syntax error" } },
-	{ "pools = ( " POOL_A " );\npools = ();", { "2: duplicate setting name" } },
-	{ POOLS("hold = \"1s\";\nhold = \"2s\";"), { "3: duplicate setting name" } },
+	{ "a = b;", { "1: syntax error here or just before: a quote ; , or bracket missing" } },
+	{ "pools = ( " POOL_A " );\npools = ();",
+	  { "2: duplicate setting name: \"pools\" stands twice in this group" } },
+	{ POOLS("hold = \"1s\";\nhold : \"2s\";"),
+	  { "3: duplicate setting name: \"hold\" stands twice in this group" } },
+	{ "pools = ( " POOL_A " );\npools = ( " POOL_A " );",
+	  { "2: duplicate setting name: a name stands twice in its group" } },
 	{ "a = \"x\n\ny;", { "1: the string that begins here has no closing \"" } },
 	{ "\n/* x\n* /\n", { "2: the comment that begins here has no */" } },
 	{ POOLS("max_per_user = 4294967297;"),
@@ -156,6 +161,8 @@ static const struct {
 	{ POOLS("exclude = ( \"10.0.1.0\",\n\"10.0.0.250-10.0.1.5\" );"),
 	  { "2: exclude: \"10.0.1.0\" is not in the pool's ranges (10.0.1.0 is outside)",
 	    "3: exclude: \"10.0.0.250-10.0.1.5\" is not in the pool's ranges (10.0.1.0 is" } },
+	{ POOLS("exclude = ( \"10.0.0.9-10.0.0.8\" );"),
+	  { "2: exclude: \"10.0.0.9-10.0.0.8\" ends before it begins" } },
 	{ POOLS("exclude = ( \"x\" );"), { "2: exclude: \"x\" is no range" } },
 	{ POOLS("exclude = ( \"10.0.0.0/24\" );"),
 	  { "1: pool \"a\" can never give an address: all are excluded or local ends" } },
@@ -192,6 +199,11 @@ static const struct {
 	  { "1: runtime_dir: \"run\" is no absolute path", "2: state_dir: \"\" is no absolute" } },
 	/* chains */
 	{ POOLS("next = \"b\";"), { "2: next: there is no pool \"b\"" } },
+	{ "pools = ( { name = \"overflow\"; ranges = ( \"10.1.0.0\" ); },\n"
+	  "{ name = \"b\"; ranges = ( \"10.1.0.1\" ); next = \"overfow\"; } );\n"
+	  "assign = ( { pool = \"Overflow\"; } );",
+	  { "2: next: there is no pool \"overfow\" (did you mean \"overflow\"?)",
+	    "3: pool: there is no pool \"Overflow\" (did you mean \"overflow\"?)" } },
 	{ POOLS("next = \"a\";"), { "2: next: \"a\" is this pool itself" } },
 	{ "pools = ( { name = \"z\"; ranges = ( \"10.1.0.0\" ); next = \"a\"; },\n"
 	  "{ name = \"a\"; ranges = ( \"10.1.0.1\" ); next = \"b\"; },\n"
@@ -200,6 +212,8 @@ static const struct {
 	  { "2: next: the pools go in a circle: \"a\" -> \"b\" -> \"c\" -> \"a\"" } },
 	/* assign */
 	{ ASSIGN(""), { "2: assign: is empty" } },
+	{ ASSIGN("{ port = \"/dev/ttyS*\"; pool = \"a\"; }"),
+	  { "3: port: \"/dev/ttyS*\" matches nothing: ports have no /dev/, write \"ttyS*\"" } },
 	{ ASSIGN("{ user = \"x\"; }"), { "3: this rule needs pool = \"...\" or address" } },
 	{ ASSIGN("{ pool = \"a\"; address = \"10.0.0.1\"; }"),
 	  { "3: this rule has both pool and address" } },
@@ -244,6 +258,8 @@ static const struct {
 	    "7: local_allocation: expected true or false" } },
 	{ MADCAP("scope = \"239.255.0.0\"; lease = \"10m\"; };\nhold = \"11m\"; xx = {"),
 	  { "3: unknown key \"xx\"", "3: hold: longer than half of the servers' lease" } },
+	{ MADCAP("scope = \"239.255.0.0\"; servers = ( \"192.0.2.1\",\n\"192.0.2.1:2535\" );"),
+	  { "3: servers: \"192.0.2.1:2535\" stands here twice" } },
 	{ MADCAP("timeout = \"2h\"; scope = \"239.255.0.0\";"),
 	  { "2: timeout: must be more than \"0s\" and at most \"1h\"" } },
 	{ MADCAP("scope = \"239.255.0.0\"; };\norder = \"random\"; wins = ( "
@@ -578,6 +594,10 @@ START_TEST(includes_that_load)
 {
 	put("main.conf", "pools = (@\n");
 	EXPECT("main.conf", "main.conf:1: syntax error");
+	/* What some editors put before a text in UTF-8. */
+	put("main.conf", "\xef\xbb\xbf@include \"sub/b.conf\"\n");
+	put("sub/b.conf", "\xef\xbb\xbfpools = ( " POOL_A " );\r\n");
+	EXPECT_LINES("main.conf", NULL);
 	put("main.conf", "@include \"sub/b.conf\" @include \"a.conf\"\n@include \"a.conf\"");
 	put("sub/b.conf", "pools = ( " POOL_A " );");
 	put("a.conf", "");

@@ -219,6 +219,11 @@ START_TEST(a_save_that_fails_leaves_the_old_file)
 	ck_assert_int_eq(mkdir(path_of("directory"), 0700), 0);
 	ck_assert_int_eq(madcap_lease_save(m, lease, path_of("directory")), MADCAP_E_SYSTEM);
 	ck_assert_uint_eq(files_in_dir(), 1); /* nothing half-done stays */
+	/* Nor does a file take the place of what is none, as root could have it do. */
+	ck_assert_int_eq(mkfifo(path_of("fifo"), 0600), 0);
+	ck_assert_int_eq(madcap_lease_save(m, lease, path_of("fifo")), MADCAP_E_SYSTEM);
+	ck_assert_ptr_nonnull(strstr(madcap_error_text(m), "not a regular file"));
+	ck_assert_uint_eq(files_in_dir(), 2);
 	ck_assert_int_eq(madcap_lease_save(m, lease, path_of("lease")), 0);
 	ck_assert_int_eq(madcap_lease_load(m, path_of("lease"), &loaded), 0);
 	madcap_lease_free(&lease);
