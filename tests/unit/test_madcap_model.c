@@ -638,9 +638,12 @@ static void renew(unsigned int number, unsigned int b)
 	out = message(MADCAP_RENEW, client->lease);
 	with_number(&out, MADCAP_OPT_LEASE_TIME, 20 + b % 1000);
 	send_out(number % CLIENTS, &out);
-	/* If no answer comes, the lease may have become shorter all the same. */
+	/* If no answer comes, the lease may have become shorter all the same; and what was to begin later
+	 * may begin at once, and end before. A refusal does not say that no second copy was granted. */
 	if (client->until > now_sec() + out.lease_time)
 		client->until = now_sec() + out.lease_time;
+	if (client->from > now_sec())
+		client->until = client->from;
 	if (client->shortest_sec > out.lease_time)
 		client->shortest_sec = out.lease_time;
 }
@@ -679,8 +682,6 @@ static void give_up(unsigned int number, unsigned int b)
 	client->kind = 0;
 }
 
-/* What was to begin later, and was asked to be renewed, may begin at once and end before: then its client
- * can be sure of nothing. */
 static bool believe_in_one_time(const struct client *a, const struct client *b)
 {
 	int64_t from = a->from > b->from ? a->from : b->from;
