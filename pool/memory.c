@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -17,6 +19,79 @@
 
 /* What one call brings up to date; what is left waits for the next one. */
 #define FLUSH_MAX 1024
+
+/* Below runtime_dir: which memory store has been read through since the machine was started. */
+#define CHECKED_FILE "memory-checked"
+#define CHECKED_SIZE 64
+
+static bool checked_path(const struct pool *pool, char path[static PATH_MAX])
+{
+	int n = snprintf(path, PATH_MAX, "%s/" CHECKED_FILE, pool->config->runtime_dir);
+
+	return n > 0 && n < PATH_MAX;
+}
+
+/* Which file it is: that of `path`, as a line. False if there is none. */
+static bool name_file(const char *path, char line[static CHECKED_SIZE])
+{
+	struct stat file;
+
+	if (stat(path, &file) != 0)
+		return false;
+	snprintf(line, CHECKED_SIZE, "%ju %ju\n", (uintmax_t)file.st_dev, (uintmax_t)file.st_ino);
+	return true;
+}
+
+static bool was_checked(const struct pool *pool, const char *line)
+{
+	char path[PATH_MAX], noted[CHECKED_SIZE];
+	ssize_t n = -1;
+	int fd;
+
+	if (!checked_path(pool, path))
+		return false;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, noted, sizeof(noted));
+	close(fd);
+	return n == (ssize_t)strlen(line) && memcmp(noted, line, (size_t)n) == 0;
+}
+
+/* Where it cannot be noted, the next one reads it all again. */
+static void note_checked(const struct pool *pool, const char *line)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if (!checked_path(pool, path))
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	if (write(fd, line, strlen(line)) < 0)
+		unlink(path);
+	close(fd);
+}
+
+/*
+ * A page that the disk has lost would end every pppd that comes across it, whose user can do without
+ * what is in there. So all is read once, by a child, after the machine has started; what is written
+ * later stays in memory as well.
+ */
+static int check_once(const struct pool *pool, const struct store_options *options,
+		      struct error *error)
+{
+	char line[CHECKED_SIZE];
+	int code;
+
+	if (!name_file(options->path, line) || was_checked(pool, line))
+		return 0;
+	code = store_check_pages(options, error);
+	if (code == 0)
+		note_checked(pool, line);
+	return code;
+}
 
 int memory_open(const struct pool *pool, bool create, struct store **ret, struct error *error)
 {
@@ -43,7 +118,8 @@ int memory_open(const struct pool *pool, bool create, struct store **ret, struct
 	/* LMDB locks what it reads in a file beside it, but where nobody can write it does without. */
 	options.read_only = !create && fstatvfs(dir_fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0;
 	close(dir_fd);
-	return store_open(ret, &options, error);
+	code = check_once(pool, &options, error);
+	return code == 0 ? store_open(ret, &options, error) : code;
 }
 
 /*

@@ -433,8 +433,7 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	store->pid = getpid();
 	store->version = options->version;
 	store->read_only = options->read_only;
-	store->advice =
-		options->advice != NULL ? options->advice : "move it away once no session uses it";
+	store->advice = options->advice != NULL ? options->advice : STORE_ADVICE;
 	snprintf(store->kind, sizeof(store->kind), "%s", options->kind);
 	code = open_env(store, options, error);
 	if (code == 0) {

@@ -56,6 +56,8 @@ struct store_options {
 	const char *advice;
 };
 
+#define STORE_ADVICE "move it away once no session uses it" /* for NULL */
+
 /*
  * Opens the file. Returns 0; POOL_E_NOT_FOUND; POOL_E_DAMAGED (not an LMDB file, cut short, or
  * another kind); POOL_E_VERSION; POOL_E_STORE; POOL_E_NO_MEMORY; `error` names the file.
@@ -121,6 +123,14 @@ int store_next(struct store_txn *txn, struct store_bytes *ret_key, struct store_
  * for a process that may be lost.
  */
 int store_read_all(struct store_txn *txn) __attribute__((warn_unused_result));
+
+/*
+ * Whether all of the file can be read, as a child finds out: 0, also where there is none or it cannot
+ * be opened; POOL_E_DAMAGED; POOL_E_SYSTEM where no child could say. Not with threads about, nor while
+ * this process has the file open.
+ */
+int store_check_pages(const struct store_options *options, struct error *error)
+	__attribute__((warn_unused_result));
 
 /* What the last failing call in this transaction failed of, in words; static storage. */
 const char *store_txn_problem(const struct store_txn *txn);

@@ -380,7 +380,7 @@ static int lock_directory(struct file_book *book, const char *path, struct error
 static int read_book(struct file_book *book, struct error *error)
 {
 	const struct store_options options = options_of(book, true);
-	int code = book->trusted ? 0 : book_file_check(&options, error);
+	int code = book->trusted ? 0 : store_check_pages(&options, error);
 
 	if (code == 0)
 		code = store_open(&book->store, &options, error);

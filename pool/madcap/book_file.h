@@ -44,11 +44,6 @@ struct file_book {
 int file_book_open(const struct book_options *options, struct book **ret, struct error *error)
 	__attribute__((warn_unused_result));
 
-/* Whether all of the file can be read: 0, also where there is none; POOL_E_DAMAGED, POOL_E_SYSTEM.
- * book_check.c. */
-int book_file_check(const struct store_options *options, struct error *error)
-	__attribute__((warn_unused_result));
-
 /* Records: book_record.c. */
 #define BOOK_RECORD_MAX (64 + BOOK_ID_MAX + 10 * BOOK_RANGES_MAX)
 #define BOOK_KEY_SIZE 9

@@ -282,6 +282,47 @@ START_TEST(a_damaged_memory_costs_nobody_an_address)
 }
 END_TEST
 
+static void fill_pages(const char *path, int with)
+{
+	static char pages[1 << 20];
+	struct stat file;
+
+	ck_assert_int_eq(stat(path, &file), 0);
+	ck_assert_int_gt(file.st_size, 8192);
+	ck_assert_int_le(file.st_size, (off_t)sizeof(pages));
+	memset(pages, with, sizeof(pages));
+	overwrite(path, 8192, pages, (size_t)file.st_size - 8192, -1);
+}
+
+/* The head is fine, and LMDB would follow what is written behind it: to a signal, or to no end. */
+START_TEST(a_memory_that_is_damaged_inside_costs_nobody_an_address)
+{
+	static const int fills[] = { 0, 0x55, 0xff };
+	char path[512];
+	struct pool_lease one;
+
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	pool_lease_abandon(&one);
+	fixture_close();
+	scratch_remove_below(fixture.dir, "run");
+	fixture.boot_ms = 5000;
+	snprintf(path, sizeof(path), "%s/state/" MEMORY_FILE, fixture.dir);
+	fill_pages(path, fills[_i]);
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_WARNING], 1);
+	ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), POOL_E_DAMAGED);
+	ck_assert_ptr_nonnull(strstr(fixture.why.text, path));
+	ck_assert_ptr_nonnull(strstr(fixture.why.text, "move it away"));
+	/* Which is the cure. */
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	give_back(&one);
+}
+END_TEST
+
 /* A record that makes no sense, in a store that does. */
 START_TEST(a_senseless_record)
 {
@@ -634,6 +675,7 @@ int main(void)
 	tcase_add_test(tcase, another_version);
 	tcase_add_test(tcase, another_kind);
 	tcase_add_test(tcase, a_damaged_memory_costs_nobody_an_address);
+	tcase_add_loop_test(tcase, a_memory_that_is_damaged_inside_costs_nobody_an_address, 0, 3);
 	tcase_add_test(tcase, a_senseless_record);
 	tcase_add_test(tcase, a_full_disk);
 	tcase_add_test(tcase, a_release_on_a_full_disk);

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * book_check.c - whether a book can be read at all. LMDB trusts its pages: damage in one of them
- * ends the process that comes across it. So the whole file is read by a child first, and madcapd
- * can say what is the matter instead of being gone.
+ * store_pages.c - whether all of a store can be read. LMDB trusts its pages: damage in one of them ends
+ * the process that comes across it. So a child reads them first, and the damage can be told.
  */
-#include "array.h"
-#include "book_file.h"
+#include "store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,9 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "array.h"
+
 enum { CHILD_FINE = 0, CHILD_DAMAGE = 1 };
 
-/* What can be said in words is left to whoever opens the book in earnest. */
+static const int deadly[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
+
+/* What can be said in words is left to whoever opens the store in earnest. */
 static int read_all(const struct store_options *options)
 {
 	struct store *store = NULL;
@@ -31,7 +33,6 @@ static int read_all(const struct store_options *options)
 
 static void __attribute__((noreturn)) child(const struct store_options *options)
 {
-	static const int deadly[] = { SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV };
 	const struct rlimit no_core = { 0, 0 };
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
@@ -45,26 +46,39 @@ static void __attribute__((noreturn)) child(const struct store_options *options)
 	_exit(read_all(options));
 }
 
-int book_file_check(const struct store_options *options, struct error *error)
+static bool met_damage(int status)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(deadly); i++) {
+		if (WIFSIGNALED(status) && WTERMSIG(status) == deadly[i])
+			return true;
+	}
+	return WIFEXITED(status) && WEXITSTATUS(status) == CHILD_DAMAGE;
+}
+
+int store_check_pages(const struct store_options *options, struct error *error)
 {
 	int status = 0;
-	pid_t pid;
+	pid_t pid, ended;
 
 	if (access(options->path, F_OK) != 0)
 		return 0;
 	pid = fork();
 	if (pid == 0)
 		child(options);
-	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		continue;
 	if (pid < 0) {
 		error_set_errno(error, errno, "%s: cannot start a process that reads it",
 				options->path);
 		return POOL_E_SYSTEM;
 	}
-	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE)
+	while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+		continue;
+	if (ended == pid && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE)
 		return 0;
-	error_set(error, "%s is damaged: not all of its pages can be read: " BOOK_FILE_ADVICE,
-		  options->path);
-	return POOL_E_DAMAGED;
+	if (ended == pid && met_damage(status)) {
+		error_set(error, "%s is damaged: not all of its pages can be read: %s",
+			  options->path, options->advice != NULL ? options->advice : STORE_ADVICE);
+		return POOL_E_DAMAGED;
+	}
+	error_set(error, "%s: the process that reads it was ended", options->path);
+	return POOL_E_SYSTEM;
 }
