@@ -55,20 +55,24 @@ static void reclaim_from_modules(struct session *session, bool all)
 	pool_rest(session->pool); /* a module may fork */
 }
 
-/* Whether dead sessions still have addresses of modules. Nobody has to wait for this look. */
+/* Whether dead sessions still have addresses of modules. Nobody has to wait for this look. The store
+ * stays open. */
 static bool are_dead_left(struct session *session)
 {
 	struct error ignored = { "" };
 	uint64_t count = 0;
-	int code = pool_count_waiting(session->pool, &count, &ignored);
 
-	pool_rest(session->pool);
-	return code == 0 && count > 0;
+	return pool_count_waiting(session->pool, &count, &ignored) == 0 && count > 0;
 }
 
-static int ask_builtin_once(struct session *session, bool all)
+/*
+ * Full is proven: not with addresses that only a module's release stands before. And what the pool
+ * refuses is counted and remembered, so it is asked once, when they are told.
+ */
+static int ask_builtin(struct session *session)
 {
 	uint32_t addr_be = session->request.candidate_be;
+	bool all = are_dead_left(session);
 	int code = 0;
 
 	if (admin_has_release(session->admin))
@@ -76,26 +80,18 @@ static int ask_builtin_once(struct session *session, bool all)
 	/* A module that hangs is no reason to refuse what the pool has. */
 	if (code == POOL_E_REFUSED)
 		session_complain(session, session->why.text);
-	else if (code < 0)
-		return code;
-	else
+	else if (code == 0)
 		reclaim_from_modules(session, all);
+	pool_rest(session->pool);
+	if (code < 0 && code != POOL_E_REFUSED)
+		return code;
 	session->why.text[0] = '\0';
 	admin_leave(session->admin);
-	return admin_get(session->admin, session->user, session->port, &addr_be, &session->notify,
+	code = admin_get(session->admin, session->user, session->port, &addr_be, &session->notify,
 			 &session->why);
-}
-
-static int ask_builtin(struct session *session)
-{
-	int code = ask_builtin_once(session, false);
-
-	/* Full is proven: not with addresses that only a module's release stands before. */
-	if (code == POOL_E_REFUSED && are_dead_left(session))
-		code = ask_builtin_once(session, true);
 	if (code < 0)
 		return code;
-	code = admin_check_address(session->lease.addr_be, &session->why);
+	code = admin_check_address(addr_be, &session->why);
 	if (code < 0)
 		session_release_address(session);
 	return code;
@@ -167,10 +163,13 @@ static int ask_foreign(struct session *session, const char *module)
 	struct answer answer = { .all = false };
 	int code = ask_foreign_once(session, module, &answer);
 
-	if (!answer.had_none || !are_dead_left(session))
+	if (!answer.had_none)
+		return code;
+	answer.all = are_dead_left(session);
+	pool_rest(session->pool);
+	if (!answer.all)
 		return code;
 	session->why.text[0] = '\0';
-	answer.all = true;
 	return ask_foreign_once(session, module, &answer);
 }
 
