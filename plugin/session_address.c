@@ -104,24 +104,17 @@ static bool asks_servers(const struct session *session, uint32_t addr_be)
 	return pool != CONFIG_NO_POOL && config_asks_servers(&session->config->pools[pool]);
 }
 
-/* What one call of a foreign module's get has come to. */
-struct answer {
-	bool all;      /* before it, all that the dead have left behind is told */
-	bool had_none; /* the module had no address to give */
-};
-
 /* Inside the modules' lock. */
-static int ask_locked(struct session *session, const char *module, struct answer *answer)
+static int ask_locked(struct session *session, const char *module)
 {
 	uint32_t addr_be = session->request.candidate_be;
 	struct error ignored = { "" };
 	bool notify = false;
 	int code;
 
-	reclaim_from_modules(session, answer->all);
+	reclaim_from_modules(session, false);
 	code = admin_get(session->admin, session->user, session->port, &addr_be, &notify,
 			 &session->why);
-	answer->had_none = code == POOL_E_REFUSED || (code == 0 && addr_be == 0);
 	if (code < 0)
 		return code;
 	/* Servers may take their time, which is not to be everybody's. */
@@ -143,34 +136,16 @@ static int ask_locked(struct session *session, const char *module, struct answer
 	return 0;
 }
 
-static int ask_foreign_once(struct session *session, const char *module, struct answer *answer)
+/* RA-30, RA-35: once, whatever comes of it. */
+static int ask_foreign(struct session *session, const char *module)
 {
 	int code = admin_enter(session->admin, session->config->runtime_dir, &session->why);
 
 	if (code < 0)
 		return code;
-	code = ask_locked(session, module, answer);
+	code = ask_locked(session, module);
 	admin_leave(session->admin);
 	return code;
-}
-
-/*
- * RA-30: once. But where the module had nothing to give and has not been told of all the dead, that
- * was not yet the question: it is put as soon as they are told.
- */
-static int ask_foreign(struct session *session, const char *module)
-{
-	struct answer answer = { .all = false };
-	int code = ask_foreign_once(session, module, &answer);
-
-	if (!answer.had_none)
-		return code;
-	answer.all = are_dead_left(session);
-	pool_rest(session->pool);
-	if (!answer.all)
-		return code;
-	session->why.text[0] = '\0';
-	return ask_foreign_once(session, module, &answer);
 }
 
 int session_get_address(struct session *session)
