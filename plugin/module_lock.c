@@ -13,7 +13,7 @@
 #include "directory.h"
 
 #define LOCK_NAME "modules.lock"
-#define LOOK_MS 250 /* so often those who wait look who has it */
+#define LOOK_MS 250 /* so often those who wait look who has it, where that is not known */
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -40,7 +40,7 @@ static int lock_bytes(int fd, int command, off_t start, off_t length)
 /* ---- waiting -------------------------------------------------------------------------------- */
 
 struct wait {
-	int64_t unknown_ms; /* since when we wait for a holder that does not say who he is */
+	int64_t unknown_ms; /* since when the holder does not say who he is; 0: he does */
 	struct sigaction handler_before;
 	sigset_t mask_before;
 	timer_t timer;
@@ -58,14 +58,12 @@ static int tick_signal(void)
 }
 
 /*
- * Interrupts this thread again and again: the kernel's queue is fair, and knows no time limit.
+ * Interrupts this thread when it is told to: the kernel's queue is fair, and knows no time limit.
  * Neither pppd nor a module has to do with it, for the signal is free again afterwards. Where it
  * cannot be had, we wait for as long as it takes.
  */
 static void start_ticking(struct wait *wait)
 {
-	const struct itimerspec interval = { .it_interval.tv_nsec = LOOK_MS * 1000000,
-					     .it_value.tv_nsec = LOOK_MS * 1000000 };
 	const struct sigaction handler = { .sa_handler = on_tick };
 	struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = tick_signal() };
 	sigset_t mask;
@@ -76,8 +74,20 @@ static void start_ticking(struct wait *wait)
 	sigprocmask(SIG_UNBLOCK, &mask, &wait->mask_before);
 	event.sigev_notify_thread_id = gettid();
 	wait->has_timer = timer_create(CLOCK_MONOTONIC, &event, &wait->timer) == 0;
+}
+
+/* Who is interrupted goes to the end of the queue, so it is done when there is something to be seen;
+ * and then again and again, as it may happen just before we wait. */
+static void tick_at(const struct wait *wait, int64_t at_ms)
+{
+	const struct itimerspec when = {
+		.it_interval.tv_nsec = LOOK_MS * 1000000,
+		.it_value.tv_sec = (time_t)(at_ms / 1000),
+		.it_value.tv_nsec = (long)(at_ms % 1000) * 1000000,
+	};
+
 	if (wait->has_timer)
-		timer_settime(wait->timer, 0, &interval, NULL);
+		timer_settime(wait->timer, TIMER_ABSTIME, &when, NULL);
 }
 
 /* A last tick comes before the first of these calls has returned. */
@@ -101,20 +111,29 @@ static bool find_holder(int fd, int64_t *ret_since_ms, long long *ret_pid)
 	return true;
 }
 
-/* 0, or -ETIMEDOUT with `why` set. */
+/* 0, or -ETIMEDOUT with `why` set: he has had it for too long. */
 static int look_at_holder(int fd, struct wait *wait, const char *runtime_dir, struct error *why)
 {
 	int64_t now = now_ms();
-	int64_t since = wait->unknown_ms;
+	int64_t since, next;
 	char holder[48] = "a process";
 	long long pid;
 
 	if (find_holder(fd, &since, &pid)) {
-		wait->unknown_ms = now;
+		wait->unknown_ms = 0;
+		next = since + MODULE_LOCK_HELD_MAX_MS + 1;
 		snprintf(holder, sizeof(holder), "process %lld", pid);
+	} else {
+		/* Most likely he is about to. */
+		if (wait->unknown_ms == 0)
+			wait->unknown_ms = now;
+		since = wait->unknown_ms;
+		next = now + LOOK_MS;
 	}
-	if (now - since <= MODULE_LOCK_HELD_MAX_MS)
+	if (now - since <= MODULE_LOCK_HELD_MAX_MS) {
+		tick_at(wait, next);
 		return 0;
+	}
 	error_set(why, "a module does not return: %s has had %s/" LOCK_NAME " for %lld s", holder,
 		  runtime_dir, (long long)(now - since) / 1000);
 	return -ETIMEDOUT;
@@ -122,12 +141,11 @@ static int look_at_holder(int fd, struct wait *wait, const char *runtime_dir, st
 
 static int wait_for_lock(int fd, const char *runtime_dir, struct error *why)
 {
-	struct wait wait = { .unknown_ms = now_ms() };
-	int code = look_at_holder(fd, &wait, runtime_dir, why);
+	struct wait wait = { .unknown_ms = 0 };
+	int code;
 
-	if (code < 0)
-		return code;
 	start_ticking(&wait);
+	code = look_at_holder(fd, &wait, runtime_dir, why);
 	while (code == 0 && lock_bytes(fd, F_OFD_SETLKW, 0, 1) != 0) {
 		/* pppd's signals do not restart system calls either. */
 		code = errno == EINTR ? look_at_holder(fd, &wait, runtime_dir, why) : -errno;

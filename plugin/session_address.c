@@ -55,20 +55,24 @@ static void reclaim_from_modules(struct session *session, bool all)
 	pool_rest(session->pool); /* a module may fork */
 }
 
-/* Whether dead sessions still have addresses of modules. Nobody has to wait for this look. */
+/* Whether dead sessions still have addresses of modules. Nobody has to wait for this look. The store
+ * stays open. */
 static bool are_dead_left(struct session *session)
 {
 	struct error ignored = { "" };
 	uint64_t count = 0;
-	int code = pool_count_waiting(session->pool, &count, &ignored);
 
-	pool_rest(session->pool);
-	return code == 0 && count > 0;
+	return pool_count_waiting(session->pool, &count, &ignored) == 0 && count > 0;
 }
 
-static int ask_builtin_once(struct session *session, bool all)
+/*
+ * Full is proven: not with addresses that only a module's release stands before. And what the pool
+ * refuses is counted and remembered, so it is asked once, when they are told.
+ */
+static int ask_builtin(struct session *session)
 {
 	uint32_t addr_be = session->request.candidate_be;
+	bool all = are_dead_left(session);
 	int code = 0;
 
 	if (admin_has_release(session->admin))
@@ -76,26 +80,18 @@ static int ask_builtin_once(struct session *session, bool all)
 	/* A module that hangs is no reason to refuse what the pool has. */
 	if (code == POOL_E_REFUSED)
 		session_complain(session, session->why.text);
-	else if (code < 0)
-		return code;
-	else
+	else if (code == 0)
 		reclaim_from_modules(session, all);
+	pool_rest(session->pool);
+	if (code < 0 && code != POOL_E_REFUSED)
+		return code;
 	session->why.text[0] = '\0';
 	admin_leave(session->admin);
-	return admin_get(session->admin, session->user, session->port, &addr_be, &session->notify,
+	code = admin_get(session->admin, session->user, session->port, &addr_be, &session->notify,
 			 &session->why);
-}
-
-static int ask_builtin(struct session *session)
-{
-	int code = ask_builtin_once(session, false);
-
-	/* Full is proven: not with addresses that only a module's release stands before. */
-	if (code == POOL_E_REFUSED && are_dead_left(session))
-		code = ask_builtin_once(session, true);
 	if (code < 0)
 		return code;
-	code = admin_check_address(session->lease.addr_be, &session->why);
+	code = admin_check_address(addr_be, &session->why);
 	if (code < 0)
 		session_release_address(session);
 	return code;
@@ -108,24 +104,17 @@ static bool asks_servers(const struct session *session, uint32_t addr_be)
 	return pool != CONFIG_NO_POOL && config_asks_servers(&session->config->pools[pool]);
 }
 
-/* What one call of a foreign module's get has come to. */
-struct answer {
-	bool all;      /* before it, all that the dead have left behind is told */
-	bool had_none; /* the module had no address to give */
-};
-
 /* Inside the modules' lock. */
-static int ask_locked(struct session *session, const char *module, struct answer *answer)
+static int ask_locked(struct session *session, const char *module)
 {
 	uint32_t addr_be = session->request.candidate_be;
 	struct error ignored = { "" };
 	bool notify = false;
 	int code;
 
-	reclaim_from_modules(session, answer->all);
+	reclaim_from_modules(session, false);
 	code = admin_get(session->admin, session->user, session->port, &addr_be, &notify,
 			 &session->why);
-	answer->had_none = code == POOL_E_REFUSED || (code == 0 && addr_be == 0);
 	if (code < 0)
 		return code;
 	/* Servers may take their time, which is not to be everybody's. */
@@ -147,31 +136,16 @@ static int ask_locked(struct session *session, const char *module, struct answer
 	return 0;
 }
 
-static int ask_foreign_once(struct session *session, const char *module, struct answer *answer)
+/* RA-30, RA-35: once, whatever comes of it. */
+static int ask_foreign(struct session *session, const char *module)
 {
 	int code = admin_enter(session->admin, session->config->runtime_dir, &session->why);
 
 	if (code < 0)
 		return code;
-	code = ask_locked(session, module, answer);
+	code = ask_locked(session, module);
 	admin_leave(session->admin);
 	return code;
-}
-
-/*
- * RA-30: once. But where the module had nothing to give and has not been told of all the dead, that
- * was not yet the question: it is put as soon as they are told.
- */
-static int ask_foreign(struct session *session, const char *module)
-{
-	struct answer answer = { .all = false };
-	int code = ask_foreign_once(session, module, &answer);
-
-	if (!answer.had_none || !are_dead_left(session))
-		return code;
-	session->why.text[0] = '\0';
-	answer.all = true;
-	return ask_foreign_once(session, module, &answer);
 }
 
 int session_get_address(struct session *session)

@@ -76,8 +76,7 @@ static void read_scope(struct config_loader *loader, const config_setting_t *set
 static bool has_server(const struct config_madcap *madcap, const struct madcap_endpoint *server)
 {
 	for (size_t i = 0; i < madcap->n_servers; i++)
-		if (madcap->servers[i].port == server->port &&
-		    madcap_address_equal(&madcap->servers[i].address, &server->address))
+		if (madcap_endpoint_equal(&madcap->servers[i], server))
 			return true;
 	return false;
 }

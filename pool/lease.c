@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "madcap/endpoint.h"
 #include "parse.h"
 
@@ -242,7 +243,7 @@ static int mark_foreign(struct op *op, uint32_t addr, const struct lease_record 
 
 	if (record->module[0] == '\0')
 		return 0;
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]) && code == 0; i++)
+	for (size_t i = 0; i < ARRAY_SIZE(keys) && code == 0; i++)
 		code = change(op->txn, &keys[i]);
 	return code;
 }

@@ -261,8 +261,8 @@ int pool_reclaim(struct pool *pool, bool modules, uint64_t *ret_count, struct er
  * Takes back, and tells the observer of, what dead sessions have of foreign modules, as far as a
  * module that is asked for this request's address would want to hear of it first: the user's, the
  * port's and the candidate's; and, so that everybody's turn comes, that of a few others each time
- * (of all, while there are no more than a few). So it takes no longer when more sessions are live;
- * pool_reclaim() finds all. For `request` see pool_acquire(). Errors as pool_reclaim().
+ * (of all, while there are no more than a few). So it takes no longer when more sessions are live,
+ * but once a second, when it is like pool_reclaim(), which finds all. For `request` see pool_acquire(). Errors as pool_reclaim().
  */
 int pool_reclaim_for(struct pool *pool, const struct pool_request *request, struct error *why);
 

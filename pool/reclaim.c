@@ -58,6 +58,8 @@ static int note_turn(struct op *op, const struct scan_turn *turn)
 	if (code < 0)
 		return code;
 	code = record_put_foreign_next(op->txn, turn->next);
+	if (code == 0 && turn->seen_us > 0)
+		code = record_put_foreign_seen(op->txn, turn->seen_us);
 	return code < 0 ? op_fail(op, code) : op_commit(op);
 }
 
@@ -75,7 +77,7 @@ int pool_reclaim_for(struct pool *pool, const struct pool_request *request, stru
 	if (code == 0)
 		code = scan_modules_for(&op, request, &turn, &scan);
 	op_abort_txn(&op);
-	if (code == 0 && turn.next != turn.from)
+	if (code == 0 && (turn.next != turn.from || turn.seen_us > 0))
 		code = note_turn(&op, &turn);
 	while (code == 0 && !scan_is_over(&scan))
 		code = apply_reclaim(&op, &scan, &count);

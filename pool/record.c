@@ -540,6 +540,20 @@ int record_get_foreign_next(struct store_txn *txn, uint32_t *ret_addr)
 	return code;
 }
 
+int record_put_foreign_seen(struct store_txn *txn, uint64_t us)
+{
+	struct key key = key_alone('B');
+
+	return put_u64(txn, &key, us);
+}
+
+int record_get_foreign_seen(struct store_txn *txn, uint64_t *ret_us)
+{
+	struct key key = key_alone('B');
+
+	return get_u64(txn, &key, ret_us);
+}
+
 int record_put_served(struct store_txn *txn, uint32_t addr, const struct served_record *record)
 {
 	uint8_t bytes[64];

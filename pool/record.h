@@ -17,6 +17,7 @@
  *	'F' addr	active leases of foreign modules; no value
  *	'G' user 0 addr, 'T' port 0 addr	the same, by user and by port; no value
  *	'C'		u64: the address of a foreign module's lease from which to look on for dead ones
+ *	'B'		u64: when all of them were looked at, on the boot clock
  *	'I'		u64: tells this registry from others
  *	'D' endpoint	a server that did not answer; value: when, on the boot clock
  *	'S' addr	struct served_record: what an active lease stands on, where a server gave it
@@ -209,6 +210,8 @@ int record_get_registry(struct store_txn *txn, uint64_t *ret);
 int record_put_registry(struct store_txn *txn, uint64_t registry);
 int record_get_foreign_next(struct store_txn *txn, uint32_t *ret_addr);
 int record_put_foreign_next(struct store_txn *txn, uint32_t addr);
+int record_get_foreign_seen(struct store_txn *txn, uint64_t *ret_us);
+int record_put_foreign_seen(struct store_txn *txn, uint64_t us);
 int record_get_silent(struct store_txn *txn, const struct madcap_endpoint *server,
 		      uint64_t *ret_us);
 int record_put_silent(struct store_txn *txn, const struct madcap_endpoint *server, uint64_t us);

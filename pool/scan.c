@@ -11,6 +11,9 @@
 /* Leases of foreign modules that one request looks at: of its user and of its port, and of all. */
 #define FOREIGN_OWN_MAX 16
 #define FOREIGN_TURN 64
+/* Who is dead for longer is told of before anybody asks a module for an address, which may have none
+ * before; for nobody is asked twice (RA-30). */
+#define FOREIGN_ALL_US UINT64_C(1000000)
 
 /* Which registry records to go through, and what makes one worth asking for its owner: 1, 0 or an
  * error. */
@@ -258,25 +261,52 @@ static int by_addr(const void *a, const void *b)
 	return (one->addr > two->addr) - (one->addr < two->addr);
 }
 
-int scan_modules_for(struct op *op, const struct pool_request *request, struct scan_turn *ret_turn,
-		     struct scan *ret)
+static int is_time_for_all(struct op *op, bool *ret)
 {
-	struct chosen chosen = { .n = 0 };
-	int code = choose_of_request(op, request, &chosen);
+	uint64_t seen_us = 0;
+	int code = record_get_foreign_seen(op->txn, &seen_us);
+
+	if (code < 0 && code != POOL_E_NOT_FOUND)
+		return op_fail(op, code);
+	*ret = seen_us > op->stamp || op->stamp - seen_us >= FOREIGN_ALL_US;
+	return 0;
+}
+
+static int ask_chosen(struct op *op, struct chosen *chosen, struct scan *ret)
+{
+	int code = 0;
 
 	*ret = (struct scan){ .batch = 1 };
-	if (code == 0)
-		code = choose_in_turn(op, &chosen, ret_turn);
-	qsort(chosen.list, chosen.n, sizeof(chosen.list[0]), by_addr);
-	for (size_t i = 0; i < chosen.n && code == 0; i++) {
-		if (i > 0 && chosen.list[i].addr == chosen.list[i - 1].addr)
+	qsort(chosen->list, chosen->n, sizeof(chosen->list[0]), by_addr);
+	for (size_t i = 0; i < chosen->n && code == 0; i++) {
+		if (i > 0 && chosen->list[i].addr == chosen->list[i - 1].addr)
 			continue;
-		code = owner_add_question(&ret->asked, chosen.list[i].addr, chosen.list[i].id);
+		code = owner_add_question(&ret->asked, chosen->list[i].addr, chosen->list[i].id);
 		code = code < 0 ? op_fail(op, code) : 0;
 	}
 	if (code == 0)
 		ask(op, ret);
 	return code;
+}
+
+int scan_modules_for(struct op *op, const struct pool_request *request, struct scan_turn *ret_turn,
+		     struct scan *ret)
+{
+	struct chosen chosen = { .n = 0 };
+	bool all = false;
+	int code = choose_of_request(op, request, &chosen);
+
+	*ret = (struct scan){ 0 };
+	if (code == 0)
+		code = choose_in_turn(op, &chosen, ret_turn);
+	if (code == 0 && ret_turn->next != 0)
+		code = is_time_for_all(op, &all);
+	if (code < 0)
+		return code;
+	if (!all)
+		return ask_chosen(op, &chosen, ret);
+	ret_turn->seen_us = op->stamp;
+	return scan_dead(op, true, ret);
 }
 
 static int recover(struct op *op, size_t pool, uint32_t addr, struct lease_record *record)

@@ -28,6 +28,7 @@ struct scan {
 struct scan_turn {
 	uint32_t from;
 	uint32_t next;
+	uint64_t seen_us; /* all have been looked at now, instead; 0: they have not */
 };
 
 /* Looks through a pool: dead owners, free addresses that no queue of the pool holds, addresses put
@@ -43,7 +44,8 @@ int scan_dead(struct op *op, bool modules, struct scan *ret);
  * Likewise, but only at those leases of foreign modules whose end could make a difference to the
  * module that is asked for this request: the user's, the port's and the candidate's; and at a few
  * of the others, those that were not looked at for the longest time, so that all have their turn.
- * ret_turn->next is for record_put_foreign_next().
+ * Where some are left, and it is long ago that anybody looked at all, it does that instead.
+ * ret_turn is for record_put_foreign_next() and record_put_foreign_seen().
  */
 int scan_modules_for(struct op *op, const struct pool_request *request, struct scan_turn *ret_turn,
 		     struct scan *ret);

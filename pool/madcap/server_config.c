@@ -81,8 +81,7 @@ static void each_listen(struct config_loader *loader, const config_setting_t *at
 		return;
 	}
 	for (size_t i = 0; i < config->n_listen; i++) {
-		if (config->listen[i].port == endpoint.port &&
-		    madcap_address_equal(&config->listen[i].address, &endpoint.address)) {
+		if (madcap_endpoint_equal(&config->listen[i], &endpoint)) {
 			loader_report(loader, at, "listen: %s stands here twice",
 				      loader_quote(value, quoted));
 			return;

@@ -14,6 +14,7 @@
 
 #include "array.h"
 #include "nearest.h"
+#include "screen.h"
 #include "standard.h"
 
 static int run_help(const struct invocation *invocation);
@@ -379,6 +380,7 @@ static void meet_damage(int number)
 		"it or, if that does not help, what is in state_dir\n";
 
 	(void)number;
+	screen_drop(); /* NOLINT(bugprone-signal-handler,cert-sig30-c): made for this */
 	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
 		_exit(EXIT_FAILED);
 	_exit(EXIT_FAILED);

@@ -129,6 +129,16 @@ static void give_back(void)
 	screen.open = false;
 }
 
+void screen_drop(void)
+{
+	if (!screen.open)
+		return;
+	if (write(STDOUT_FILENO, LEAVE, sizeof(LEAVE) - 1) < 0)
+		return; /* the terminal has gone */
+	if (screen.raw)
+		tcsetattr(STDIN_FILENO, TCSADRAIN, &screen.saved);
+}
+
 int screen_open(void)
 {
 	if (!isatty(STDOUT_FILENO))

@@ -23,6 +23,9 @@ enum screen_event {
 int screen_open(void);
 void screen_close(void);
 
+/* In a signal handler that ends the process: gives the terminal back, if it was taken. */
+void screen_drop(void);
+
 int screen_rows(void);
 int screen_columns(void);
 

@@ -308,6 +308,8 @@ static int put_entry(struct store_txn *txn, struct wire_reader *reader, char let
 		return put_served(txn, reader);
 	case 'c':
 		return record_put_foreign_next(txn, take_addr(reader));
+	case 'b':
+		return record_put_foreign_seen(txn, take_number(reader));
 	case 'n':
 	case 'h':
 		return put_history(txn, reader, letter);

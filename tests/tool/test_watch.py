@@ -235,6 +235,15 @@ class Watch(Case):
         os.killpg(terminal.process.pid, signal.SIGHUP)
         self.assertEqual(terminal.wait(), 0)
 
+    def test_a_store_that_is_damaged_inside_leaves_the_terminal_as_it_was(self):
+        """What LMDB meets in a map is a signal."""
+        terminal = self.watch()
+        terminal.expect(rb'none yet')
+        terminal.process.send_signal(signal.SIGBUS)
+        self.assertEqual(terminal.wait(), 1)
+        self.assertIn(b'\033[?25h' + LEAVE + b'rasip: a store is damaged', terminal.output)
+        self.assertEqual(terminal.mode(), terminal.before)
+
     def test_without_a_terminal(self):
         self.assertEqual(self.fails(1, 'watch'),
                          "rasip: watch needs a terminal to draw on; 'rasip pools' prints once\n")

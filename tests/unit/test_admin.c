@@ -469,6 +469,60 @@ START_TEST(ra_17_who_waits_is_served_when_the_module_returns)
 }
 END_TEST
 
+/* How many wait for the modules' lock, as the kernel says. */
+static unsigned int count_waiting(void)
+{
+	char path[PATH_MAX + 16], line[256], file[32];
+	struct stat status;
+	unsigned int n = 0;
+	FILE *locks = fopen("/proc/locks", "r");
+
+	snprintf(path, sizeof(path), "%s/modules.lock", runtime_dir);
+	ck_assert_int_eq(stat(path, &status), 0);
+	snprintf(file, sizeof(file), ":%llu ", (unsigned long long)status.st_ino);
+	ck_assert_ptr_nonnull(locks);
+	while (fgets(line, sizeof(line), locks) != NULL)
+		n += strstr(line, "-> ") != NULL && strstr(line, file) != NULL;
+	fclose(locks);
+	return n;
+}
+
+#define QUEUE_LENGTH 12
+
+/* Looking at who has the lock costs nobody his place. */
+START_TEST(ra_17_who_waits_is_served_in_his_turn)
+{
+	int fd, fds[2];
+	char turn;
+
+	add("scripted", "");
+	ck_assert_int_eq(load(), 0);
+	ck_assert_int_eq(pipe(fds), 0);
+	fd = hang_in_module(runtime_dir, 1000, true);
+	for (char i = 0; i < QUEUE_LENGTH; i++) {
+		if (fork() == 0) {
+			close(fd);
+			if (admin_enter(admin, runtime_dir, &why) != 0 || write(fds[1], &i, 1) != 1)
+				_exit(1);
+			admin_leave(admin);
+			_exit(0);
+		}
+		while (count_waiting() <= (unsigned int)i)
+			usleep(1000);
+		usleep(40000);
+	}
+	close(fd);
+	for (char i = 0; i < QUEUE_LENGTH; i++) {
+		ck_assert_int_eq(read(fds[0], &turn, 1), 1);
+		ck_assert_int_eq(turn, i);
+	}
+	while (wait(NULL) > 0)
+		;
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
 START_TEST(a_lock_that_is_a_link_is_not_followed)
 {
 	char text[PATH_MAX + 16];
@@ -529,6 +583,7 @@ int main(void)
 	tcase_add_test(all, ra_17_a_child_that_is_not_the_session_leaves_the_lock_alone);
 	tcase_add_loop_test(all, ra_17_nobody_waits_for_ever_for_a_module_that_hangs, 0, 2);
 	tcase_add_loop_test(all, ra_17_who_waits_is_served_when_the_module_returns, 0, 2);
+	tcase_add_test(all, ra_17_who_waits_is_served_in_his_turn);
 	tcase_add_test(all, a_lock_that_is_a_link_is_not_followed);
 	tcase_add_loop_test(all, t24_ra_42_addresses_that_nobody_can_have, 0,
 			    sizeof(addresses) / sizeof(addresses[0]));

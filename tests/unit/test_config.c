@@ -340,16 +340,18 @@ START_TEST(madcap_settings)
 	struct config *config = load(
 		"pools = ( { name = \"a\"; backend = \"madcap\"; ranges = ( \"10.0.1.0/24\", "
 		"\"10.0.0.0/25\" ); madcap = { scope = \"239.192.1.0\"; servers = ( \"192.0.2.1\","
-		" \"192.0.2.2:99\", \"[2001:db8::1]:98\" ); interface = \"eth0\"; lease = \"2h\";"
+		" \"192.0.2.2:99\", \"[2001:db8::1]:98\", \"fe80::1%1\", \"fe80::1%2\" ); "
+		"interface = \"eth0\"; lease = \"2h\";"
 		" timeout = \"3s\"; }; },\n"
 		"{ name = \"b\"; backend = \"madcap\"; ranges = ( \"10.0.2.0/24\" );"
 		" madcap = { scope = \"239.255.0.0\"; local_allocation = true; }; },\n"
 		"{ name = \"c\"; ranges = ( \"10.0.3.0/24\" ); } );");
 	const struct config_pool *a = &config->pools[0], *b = &config->pools[1];
 
-	ck_assert(a->madcap.scope == 0xefc00100 && a->madcap.n_servers == 3);
+	ck_assert(a->madcap.scope == 0xefc00100 && a->madcap.n_servers == 5);
 	ck_assert(a->madcap.servers[0].port == 2535 && a->madcap.servers[1].port == 99);
 	ck_assert(a->madcap.servers[2].address.family == MADCAP_IPV6);
+	ck_assert(a->madcap.servers[3].zone == 1 && a->madcap.servers[4].zone == 2);
 	ck_assert_str_eq(a->madcap.interface, "eth0");
 	ck_assert(a->madcap.lease_sec == 7200 && a->madcap.timeout_sec == 3);
 	ck_assert(b->madcap.lease_sec == 3600 && b->madcap.timeout_sec == 8);

@@ -677,12 +677,30 @@ START_TEST(ra_54_everybody_dead_is_told_of_once_though_a_look_is_at_few)
 
 	load_four("");
 	record_many(leases);
+	reclaim_for("x", "x", NULL); /* not one of those that are at all */
 	for (unsigned int i = 0; i < MODULE_LEASES; i++)
 		pool_lease_abandon(&leases[i]);
 	for (unsigned int turn = 0; turn < 4; turn++) {
 		reclaim_for("x", "x", NULL);
 		ck_assert_uint_le(told.n, 64 * (turn + 1));
 	}
+	for (unsigned int i = 0; i < MODULE_LEASES; i++)
+		ck_assert_uint_eq(told.of[i], 1);
+}
+END_TEST
+
+/* So no module has to be asked twice for the sake of those who died long ago. */
+START_TEST(ra_54_everybody_who_is_dead_for_a_second_is_told_of)
+{
+	struct pool_lease leases[MODULE_LEASES];
+
+	load_four("");
+	record_many(leases);
+	reclaim_for("x", "x", NULL);
+	for (unsigned int i = 0; i < MODULE_LEASES; i++)
+		pool_lease_abandon(&leases[i]);
+	fixture.boot_ms += 1000;
+	reclaim_for("x", "x", NULL);
 	for (unsigned int i = 0; i < MODULE_LEASES; i++)
 		ck_assert_uint_eq(told.of[i], 1);
 }
@@ -1093,6 +1111,7 @@ int main(void)
 	tcase_add_test(tcase, modules_addresses_are_in_the_same_registry);
 	tcase_add_test(tcase, ra_54_what_a_module_would_want_to_hear_first_is_told_first);
 	tcase_add_test(tcase, ra_54_everybody_dead_is_told_of_once_though_a_look_is_at_few);
+	tcase_add_test(tcase, ra_54_everybody_who_is_dead_for_a_second_is_told_of);
 	tcase_add_loop_test(tcase, ra_54_who_dies_while_telling_leaves_the_others_to_be_told, 0, 2);
 	tcase_add_test(tcase, ra_54_of_few_none_is_passed_over);
 	tcase_add_test(tcase, names_longer_than_any_lease_has_are_nobodys);
