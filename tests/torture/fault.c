@@ -24,6 +24,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "../unit/memcheck.h"
+
 #define FRAMES 16
 #define SHORT (-1) /* instead of an errno: half of it is done */
 
@@ -81,9 +83,7 @@ unsigned long fault_total(void)
 
 bool fault_has_memory(void)
 {
-	const char *preloaded = getenv("LD_PRELOAD");
-
-	return preloaded == NULL || strstr(preloaded, "vgpreload") == NULL;
+	return !is_under_memcheck();
 }
 
 long fault_held(void)

@@ -8,6 +8,7 @@
 
 #include "admin.h"
 #include "builtin.h"
+#include "memcheck.h"
 #include "pool.h"
 #include "suite.h"
 
@@ -581,7 +582,8 @@ int main(void)
 	tcase_add_test(all, ra_17_a_process_that_dies_inside_frees_the_lock);
 	tcase_add_test(all, ra_17_a_child_of_a_module_does_not_keep_the_lock);
 	tcase_add_test(all, ra_17_a_child_that_is_not_the_session_leaves_the_lock_alone);
-	tcase_add_loop_test(all, ra_17_nobody_waits_for_ever_for_a_module_that_hangs, 0, 2);
+	tcase_add_loop_test(all, ra_17_nobody_waits_for_ever_for_a_module_that_hangs, 0,
+			    is_under_memcheck() ? 1 : 2);
 	tcase_add_loop_test(all, ra_17_who_waits_is_served_when_the_module_returns, 0, 2);
 	tcase_add_test(all, ra_17_who_waits_is_served_in_his_turn);
 	tcase_add_test(all, a_lock_that_is_a_link_is_not_followed);
