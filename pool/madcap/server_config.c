@@ -57,11 +57,8 @@ bool server_lease_time(struct config_loader *loader, const config_setting_t *set
 
 static bool parse_listen(const char *value, uint16_t port, struct madcap_endpoint *ret)
 {
-	if (madcap_address_parse(value, &ret->address)) {
-		ret->port = port;
-		return true;
-	}
-	return madcap_endpoint_parse(value, ret);
+	*ret = (struct madcap_endpoint){ .port = port };
+	return madcap_address_parse(value, &ret->address) || madcap_endpoint_parse(value, ret);
 }
 
 static void each_listen(struct config_loader *loader, const config_setting_t *at, const char *value,

@@ -78,7 +78,7 @@ START_TEST(everything)
 {
 	struct server_config *config =
 		load("listen = ( \"192.0.2.1\", \"::1\", \"192.0.2.2:99\", \"fe80::1%1\",\n"
-		     " \"fe80::1%2\" ); port = 0;\n"
+		     " \"fe80::1%2\", \"::2\" ); port = 0;\n"
 		     "interfaces = [ \"eth0\", \"eth1\" ]; state_dir = \"/x\"; user = \"u\";\n"
 		     "server_id = \"192.0.2.9\"; retry_after = \"5m\"; retry_after_above = 10;\n"
 		     "clock_skew_allowance = \"forever\"; only_unicast = true;\n"
@@ -92,10 +92,11 @@ START_TEST(everything)
 		     "  { first = \"ff15::\"; last = \"ff15::ffff:ffff\"; } );\n");
 	const struct madcap_server_scope *scope = &config->server.scopes[0];
 
-	ck_assert_uint_eq(config->n_listen, 5);
+	ck_assert_uint_eq(config->n_listen, 6);
 	ck_assert_uint_eq(config->listen[1].port, 0);
 	ck_assert_uint_eq(config->listen[2].port, 99);
 	ck_assert_uint_eq(config->listen[4].zone, 2);
+	ck_assert_uint_eq(config->listen[5].zone, 0); /* not what the one before it had */
 	ck_assert_uint_eq(config->n_interfaces, 2);
 	ck_assert_str_eq(config->interfaces[1], "eth1");
 	ck_assert_str_eq(config->user, "u");
