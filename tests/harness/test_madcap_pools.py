@@ -67,13 +67,18 @@ class Served(Case):
     def leases(self):
         return json.loads(self.rasip('leases', '--json'))
 
+    @staticmethod
+    def ended(h, name):
+        """Waits until a session has been closed, and its address given back."""
+        wait_for(lambda: h.wait(0.2) and h.events('close', name), 'the end of the session')
+        wait_for(lambda: h.wait(0.1) and h.events('release', name), 'the release')
+
     def closed(self, h, names='abc'):
         """Why a session was closed. On a machine that stands still a lease ends before
         its server has been heard; not three times, though."""
         for name in names:
             self.assert_up(h.connect(name, user=name, port=name))
-            wait_for(lambda: h.wait(0.2) and h.events('close', name), 'the end of the session')
-            wait_for(lambda: h.wait(0.1) and h.events('release', name), 'the release')
+            self.ended(h, name)
             if 'could not be renewed' not in h.events('close', name)[0]:
                 break
         self.assertEqual(len(h.events('close', name)), 1)
@@ -501,7 +506,7 @@ class Keeping(Served):
             fake.seen.clear()
             answer = h.connect(name, user=name, port=name)
             self.assert_up(answer)
-            wait_for(lambda: h.wait(0.2) and h.events('close', name), 'the end of the session')
+            self.ended(h, name)
             late = time.time() - int(answer['env']['RASIP_LEASE_END'])
             self.assertIn('could not be renewed', h.events('close', name)[0])
             self.assertEqual(len(h.events('release', name)), 1)
@@ -528,7 +533,7 @@ class Keeping(Served):
         address = self.assert_up(h.connect('a', user='a'))
         subprocess.run([str(paths.MADCAP), 'admin', '-c', str(self.madcapd_conf), 'release',
                         group_of(address)], check=True, capture_output=True)
-        wait_for(lambda: h.wait(0.2) and h.events('close', 'a'), 'the end of the session')
+        self.ended(h, 'a')
         self.assertEqual(len(h.events('release', 'a')), 1)
 
     def test_renegotiation_asks_nobody(self):
