@@ -55,26 +55,45 @@ static bool met_damage(int status)
 	return WIFEXITED(status) && WEXITSTATUS(status) == CHILD_DAMAGE;
 }
 
+/* False, with errno, if no child can be had. */
+static bool run_child(const struct store_options *options, int *ret_status)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		child(options);
+	if (pid < 0)
+		return false;
+	while (waitpid(pid, ret_status, 0) < 0) {
+		if (errno != EINTR)
+			return false;
+	}
+	return true;
+}
+
 int store_check_pages(const struct store_options *options, struct error *error)
 {
+	const struct sigaction noticed = { .sa_handler = SIG_DFL };
+	struct sigaction before;
 	int status = 0;
-	pid_t pid, ended;
+	bool ran;
 
 	if (access(options->path, F_OK) != 0)
 		return 0;
-	pid = fork();
-	if (pid == 0)
-		child(options);
-	if (pid < 0) {
-		error_set_errno(error, errno, "%s: cannot start a process that reads it",
-				options->path);
+	/* Whoever started us may have left it so that no child's end can be waited for. */
+	sigaction(SIGCHLD, NULL, &before);
+	if (before.sa_handler == SIG_IGN)
+		sigaction(SIGCHLD, &noticed, NULL);
+	ran = run_child(options, &status);
+	if (before.sa_handler == SIG_IGN)
+		sigaction(SIGCHLD, &before, NULL);
+	if (!ran) {
+		error_set_errno(error, errno, "%s: cannot have a process read it", options->path);
 		return POOL_E_SYSTEM;
 	}
-	while ((ended = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
-		continue;
-	if (ended == pid && WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE)
+	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE)
 		return 0;
-	if (ended == pid && met_damage(status)) {
+	if (met_damage(status)) {
 		error_set(error, "%s is damaged: not all of its pages can be read: %s",
 			  options->path, options->advice != NULL ? options->advice : STORE_ADVICE);
 		return POOL_E_DAMAGED;

@@ -323,6 +323,21 @@ START_TEST(a_memory_that_is_damaged_inside_costs_nobody_an_address)
 }
 END_TEST
 
+/* As whoever started us may have left it: nobody can wait for a child then. */
+START_TEST(a_memory_is_read_where_ends_of_children_are_ignored)
+{
+	struct pool_lease one;
+
+	signal(SIGCHLD, SIG_IGN);
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	give_back(&one);
+	ck_assert_msg(pool_maintain(fixture.pool, &fixture.why) == 0, "%s", fixture.why.text);
+	ck_assert_ptr_eq(signal(SIGCHLD, SIG_DFL), SIG_IGN);
+}
+END_TEST
+
 /* A record that makes no sense, in a store that does. */
 START_TEST(a_senseless_record)
 {
@@ -676,6 +691,7 @@ int main(void)
 	tcase_add_test(tcase, another_kind);
 	tcase_add_test(tcase, a_damaged_memory_costs_nobody_an_address);
 	tcase_add_loop_test(tcase, a_memory_that_is_damaged_inside_costs_nobody_an_address, 0, 3);
+	tcase_add_test(tcase, a_memory_is_read_where_ends_of_children_are_ignored);
 	tcase_add_test(tcase, a_senseless_record);
 	tcase_add_test(tcase, a_full_disk);
 	tcase_add_test(tcase, a_release_on_a_full_disk);
