@@ -323,6 +323,34 @@ START_TEST(a_memory_that_is_damaged_inside_costs_nobody_an_address)
 }
 END_TEST
 
+/* Nothing can be counted from a time before there were any. */
+START_TEST(a_memory_of_a_time_that_cannot_be_is_none)
+{
+	char path[512];
+	const struct store_options options = {
+		.path = path, .kind = MEMORY_KIND, .version = MEMORY_VERSION, .create = true
+	};
+	const struct memory_record record = { .released = true,
+					      .since_sec = INT64_MIN + 200,
+					      .user = "alice" };
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+	struct pool_lease one;
+
+	snprintf(path, sizeof(path), "%s/state", fixture.dir);
+	ck_assert_int_eq(mkdir(path, 0750), 0);
+	snprintf(path, sizeof(path), "%s/state/" MEMORY_FILE, fixture.dir);
+	ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
+	ck_assert_int_eq(store_begin(store, true, &txn, NULL, &fixture.why), 0);
+	ck_assert_int_eq(record_put_memory(txn, 0x0a000002, &record), 0);
+	ck_assert_int_eq(store_commit(&txn, &fixture.why), 0);
+	store_close(&store);
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	give_back(&one);
+}
+END_TEST
+
 /* As whoever started us may have left it: nobody can wait for a child then. */
 START_TEST(a_memory_is_read_where_ends_of_children_are_ignored)
 {
@@ -691,6 +719,7 @@ int main(void)
 	tcase_add_test(tcase, another_kind);
 	tcase_add_test(tcase, a_damaged_memory_costs_nobody_an_address);
 	tcase_add_loop_test(tcase, a_memory_that_is_damaged_inside_costs_nobody_an_address, 0, 3);
+	tcase_add_test(tcase, a_memory_of_a_time_that_cannot_be_is_none);
 	tcase_add_test(tcase, a_memory_is_read_where_ends_of_children_are_ignored);
 	tcase_add_test(tcase, a_senseless_record);
 	tcase_add_test(tcase, a_full_disk);
