@@ -650,7 +650,9 @@ static int measure_port(const char *what, const char *seconds)
 	    flight > FLIGHT_MAX)
 		die("%s is not PORT:FLIGHT", what);
 	bench.round_sec = atof(seconds);
-	bench.serial = now_ns();
+	/* Others may begin at the same moment, and a lease of theirs must not be one of ours. */
+	if (getentropy(&bench.serial, sizeof(bench.serial)) != 0)
+		die("getentropy: %s", strerror(errno));
 	bench.server_port = (uint16_t)port;
 	run_exchanges(false, flight, measure);
 	qsort(measure->samples_ns, measure->n_samples, sizeof(uint32_t), compare_samples);

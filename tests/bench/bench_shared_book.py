@@ -86,7 +86,10 @@ class Bench:
         running = [subprocess.Popen(
             [str(paths.BUILD / 'bench/bench_madcapd'), '--load', f'{server.port}:{each}',
              str(self.seconds)], stdout=subprocess.PIPE, text=True) for server in self.servers]
-        results = [list(map(float, load.communicate()[0].split())) for load in running]
+        printed = [load.communicate()[0] for load in running]
+        if any(load.returncode != 0 for load in running):
+            raise SystemExit('bench_shared_book: nothing is measured: see above')
+        results = [list(map(float, text.split())) for text in printed]
         return (sum(result[0] for result in results), max(result[1] for result in results),
                 max(result[2] for result in results))
 

@@ -77,7 +77,9 @@ class Shared(Case):
         self.servers[0].kill()
         before = self.book(1)[group]
         wait_for(lambda: h.wait(0.5) and self.book(1)[group] > before, 'a renewal elsewhere')
-        self.assertEqual(self.leases()[0]['server'], self.names[1])
+        # The answer may be on its way still.
+        wait_for(lambda: h.wait(0.5) and self.leases()[0]['server'] == self.names[1],
+                 'the lease to be the other server\'s')
         self.primary.crash()
         self.standby.promote()
         before = self.leases()[0]['expires']
