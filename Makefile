@@ -410,6 +410,8 @@ install-madcap: $(BUILD)/madcapd $(BUILD)/madcap $(BUILD)/libmadcap.so
 	install -D -m 644 conf/madcapd.conf $(CONFDIR)/madcapd.conf.example
 	install -D -m 644 conf/madcapd.sysusers $(DESTDIR)$(SYSUSERSDIR)/madcapd.conf
 	install -D -m 755 $(BUILD)/madcap $(DESTDIR)$(BINDIR)/madcap
+	install -D -m 644 conf/madcap.bash-completion $(DESTDIR)$(COMPLETIONDIR)/madcap
+	ln -sf madcap $(DESTDIR)$(COMPLETIONDIR)/madcapd
 	install -D -m 644 $(BUILD)/libmadcap.so.0 $(DESTDIR)$(LIBDIR)/libmadcap.so.0
 	ln -sf libmadcap.so.0 $(DESTDIR)$(LIBDIR)/libmadcap.so
 	install -D -m 644 pool/madcap/madcap.h $(DESTDIR)$(INCLUDEDIR)/madcap.h
@@ -428,7 +430,8 @@ uninstall: ## what install put there
 	rm -f $(DESTDIR)$(INCLUDEDIR)/rasip/admin_module.h $(CONFDIR)/rasip.conf.example
 	rm -f $(foreach page,$(MAN_PAGES),$(call man_dir,$(page))/$(notdir $(page)))
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,README.md SECURITY.md LICENSE $(EXAMPLES:conf/%=examples/%))
-	rm -f $(DESTDIR)$(TMPFILESDIR)/rasip.conf $(DESTDIR)$(COMPLETIONDIR)/rasip
+	rm -f $(DESTDIR)$(TMPFILESDIR)/rasip.conf
+	rm -f $(addprefix $(DESTDIR)$(COMPLETIONDIR)/,rasip madcap madcapd)
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(notdir $(UNITS)))
 	for directory in $(DESTDIR)$(DOCDIR) $(CONFDIR) $(DESTDIR)$(INCLUDEDIR)/rasip; do \
 		[ ! -d $$directory ] || find $$directory -depth -type d -empty -delete; done

@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -111,6 +112,44 @@ class CommandLine(Case):
             done = subprocess.run([str(paths.MADCAP), '--help'], stdout=full, check=False,
                                   stderr=subprocess.PIPE)
         self.assertEqual(done.returncode, 1)
+
+
+class Completion(unittest.TestCase):
+    """What bash offers after these words; of what the last one begins with, if it is not empty."""
+
+    def complete(self, *words, program=paths.MADCAP):
+        script = (f'source {paths.TOP}/conf/madcap.bash-completion; COMP_WORDS=("$@"); '
+                  f'COMP_CWORD=$(($# - 1)); _{program.name}; printf "%s\\n" "${{COMPREPLY[@]}}"')
+        done = subprocess.run(['bash', '-c', script, 'bash', str(program), *words], text=True,
+                              capture_output=True, timeout=LIMIT_SEC, check=True)
+        self.assertEqual(done.stderr, '')
+        return done.stdout.split()
+
+    def test_verbs(self):
+        verbs = ['scopes', 'request', 'renew', 'release', 'admin', 'help']
+        self.assertEqual(self.complete(''), verbs)
+        self.assertEqual(self.complete('help', ''), verbs)
+        self.assertEqual(self.complete('re'), ['request', 'renew', 'release'])
+        self.assertEqual(self.complete('admin', '-c', 'leases', ''), [
+            'scopes', 'leases', 'release', 'pending', 'approve', 'deny', 'metrics'])
+        self.assertEqual(self.complete('admin', 'metrics', ''), [])
+
+    def test_options_are_those_of_the_help(self):
+        for verb in ('scopes', 'request', 'renew', 'release'):
+            known = re.findall(r'(?m)^  (?:-h, )?(--[a-z0-9-]+)', run(verb, '--help').stdout)
+            self.assertEqual(self.complete(verb, '-'), known, verb)
+        self.assertEqual(self.complete('admin', '-'), ['-c', '--json', '--help'])
+        self.assertEqual(self.complete('admin', 'leases', '--j'), ['--json'])
+        self.assertEqual(self.complete('-', program=paths.MADCAPD),
+                         ['-c', '--check', '--init-book', '--verbose', '--help', '--version'])
+
+    def test_values(self):
+        self.assertIn('lo', self.complete('request', '--interface', ''))
+        self.assertEqual(self.complete('request', '--lease', ''), [])
+        self.assertEqual(self.complete('--server', 'renew', 'rel'), ['release'])
+        for words in (('renew', ''), ('request', '--save', ''), ('admin', '-c', '')):
+            self.assertEqual(self.complete(*words[:-1], f'{paths.TOP}/Make'),
+                             [f'{paths.TOP}/Makefile'])
 
 
 class Scopes(Case):
@@ -625,6 +664,20 @@ class Real(madcapd.Case):
         self.assertEqual(lease['addresses'], ['239.192.0.0', '239.192.0.1'])
         self.assertIn(calendar.timegm(time.strptime(lease['start'], '%Y-%m-%dT%H:%M:%SZ')),
                       range(before - 1, int(time.time()) + 2))
+
+    def test_the_operator_completes_identifiers(self):
+        server = self.start(dict(madcapd.ORG), retry_after_above=2)
+        name = f'127.0.0.1:{server.port}'
+        lease = self.request(name)
+        waiting = subprocess.Popen([str(paths.MADCAP), 'request', '--scope', SCOPE, '--server',
+                                    name, '--count', '3'], stdout=subprocess.DEVNULL)
+        self.addCleanup(waiting.wait)
+        self.addCleanup(waiting.kill)
+        pending = madcapd.wait_for(lambda: self.admin('pending'), 'a request that waits')
+        complete = Completion().complete
+        config = ('-c', str(server.conf))
+        self.assertEqual(complete('admin', *config, 'release', ''), [lease['request_id']])
+        self.assertEqual(complete('admin', *config, 'approve', ''), [pending[0]['request_id']])
 
     def test_operator_decides(self):
         server = self.start(dict(madcapd.ORG), retry_after_above=2)

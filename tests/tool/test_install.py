@@ -54,6 +54,8 @@ class Install(unittest.TestCase):
             '/usr/lib/systemd/system/rasip-metrics.service': 0o644,
             '/usr/lib/systemd/system/rasip-metrics.timer': 0o644,
             '/usr/share/bash-completion/completions/rasip': 0o644,
+            '/usr/share/bash-completion/completions/madcap': 0o644,
+            '/usr/share/bash-completion/completions/madcapd': 0o644,
             '/usr/share/doc/rasip/README.md': 0o644,
             '/usr/share/doc/rasip/LICENSE': 0o644,
         }
