@@ -223,7 +223,7 @@ fuzz_object = $(patsubst %.c,$(BUILD)/obj/fuzz/%.o,$(1))
 FUZZ_POOL := $(call fuzz_object,$(POOL_SOURCES))
 FUZZ_MADCAP := $(call fuzz_object,$(filter-out pool/madcap/madcapd_%,$(MADCAP_SOURCES)))
 # Targets that are after what stands in a store, not after LMDB, have one without LMDB.
-FUZZ_IN_MEMORY := $(filter-out %/pool/store.o,$(FUZZ_POOL)) $(call fuzz_object,tests/fuzz/store_in_memory.c)
+FUZZ_IN_MEMORY := $(filter-out %/pool/base/store.o,$(FUZZ_POOL)) $(call fuzz_object,tests/fuzz/store_in_memory.c)
 $(BUILD)/fuzz/fuzz_%: $(BUILD)/obj/fuzz/tests/fuzz/fuzz_%.o
 	$(call say,LD,$@)
 	@mkdir -p $(@D)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "array.h"
-#include "config_loader.h"
+#include "config_draft.h"
 
 #define DEFAULT_RUNTIME_DIR "/run/rasip"
 #define DEFAULT_STATE_DIR "/var/lib/rasip"
@@ -55,9 +55,9 @@ static void read_rule_pool(struct config_loader *loader, const config_setting_t 
 	draft->pool = setting;
 	if (!loader_string(loader, setting, "residential", &value))
 		return;
-	draft->rule->pool = config_find_pool(loader->config, value);
+	draft->rule->pool = config_find_pool(config_draft_of(loader)->config, value);
 	if (draft->rule->pool == CONFIG_NO_POOL)
-		loader_report_no_pool(loader, setting, value);
+		config_report_no_pool(loader, setting, value);
 }
 
 static void read_rule_address(struct config_loader *loader, const config_setting_t *setting,
@@ -68,7 +68,7 @@ static void read_rule_address(struct config_loader *loader, const config_setting
 
 	draft->address = setting;
 	if (loader_string(loader, setting, "10.64.7.7", &value) &&
-	    loader_host_address(loader, setting, value, &draft->rule->addr))
+	    config_host_address(loader, setting, value, &draft->rule->addr))
 		draft->rule->is_reservation = true;
 }
 
@@ -80,7 +80,8 @@ static void read_rule(struct config_loader *loader, const config_setting_t *sett
 		{ "pool", read_rule_pool },
 		{ "address", read_rule_address },
 	};
-	struct config_rule *rule = &loader->config->rules[index];
+	struct config_draft *whole = config_draft_of(loader);
+	struct config_rule *rule = &whole->config->rules[index];
 	struct rule_draft draft = { .rule = rule };
 
 	*rule = (struct config_rule){ .pool = CONFIG_NO_POOL,
@@ -88,7 +89,7 @@ static void read_rule(struct config_loader *loader, const config_setting_t *sett
 				      .line = loader_line(loader, setting) };
 	if (!loader_group(loader, setting, keys, ARRAY_SIZE(keys), &draft))
 		return;
-	loader->rule_address[index] = draft.address;
+	whole->rule_address[index] = draft.address;
 	if (draft.pool == NULL && draft.address == NULL)
 		loader_report(loader, setting,
 			      "this rule needs pool = \"...\" or address = \"...\"");
@@ -99,14 +100,15 @@ static void read_rule(struct config_loader *loader, const config_setting_t *sett
 
 static void read_assign(struct config_loader *loader, const config_setting_t *list)
 {
-	struct config *config = loader->config;
+	struct config_draft *draft = config_draft_of(loader);
+	struct config *config = draft->config;
 	size_t n = loader_list(loader, list, "{ pool = \"...\"; }");
 
 	if (n == 0)
 		return;
 	config->rules = loader_alloc(loader, n, sizeof(*config->rules));
-	loader->rule_address = loader_alloc(loader, n, sizeof(*loader->rule_address));
-	if (config->rules == NULL || loader->rule_address == NULL)
+	draft->rule_address = loader_alloc(loader, n, sizeof(*draft->rule_address));
+	if (config->rules == NULL || draft->rule_address == NULL)
 		return;
 	for (size_t i = 0; i < n && !loader->no_memory; i++) {
 		config->n_rules = i + 1;
@@ -117,7 +119,7 @@ static void read_assign(struct config_loader *loader, const config_setting_t *li
 /* Left out, the first pool serves everybody. */
 static void default_rules(struct config_loader *loader)
 {
-	struct config *config = loader->config;
+	struct config *config = config_draft_of(loader)->config;
 
 	config->rules = loader_alloc(loader, 1, sizeof(*config->rules));
 	if (config->rules != NULL)
@@ -142,60 +144,69 @@ static void read_dir(struct config_loader *loader, const config_setting_t *setti
 static void read_runtime_dir(struct config_loader *loader, const config_setting_t *setting,
 			     void *object)
 {
-	(void)object;
-	read_dir(loader, setting, &loader->config->runtime_dir);
+	struct config_draft *draft = object;
+
+	read_dir(loader, setting, &draft->config->runtime_dir);
 }
 
 static void read_state_dir(struct config_loader *loader, const config_setting_t *setting,
 			   void *object)
 {
-	(void)object;
-	read_dir(loader, setting, &loader->config->state_dir);
+	struct config_draft *draft = object;
+
+	read_dir(loader, setting, &draft->config->state_dir);
 }
 
 static void note_modules(struct config_loader *loader, const config_setting_t *setting,
 			 void *object)
 {
-	(void)object;
-	loader->modules = setting;
+	struct config_draft *draft = object;
+
+	(void)loader;
+	draft->modules_at = setting;
 }
 
 static void note_pools(struct config_loader *loader, const config_setting_t *setting, void *object)
 {
-	(void)object;
-	loader->pools = setting;
+	struct config_draft *draft = object;
+
+	(void)loader;
+	draft->pools_at = setting;
 }
 
 static void note_assign(struct config_loader *loader, const config_setting_t *setting, void *object)
 {
-	(void)object;
-	loader->assign = setting;
+	struct config_draft *draft = object;
+
+	(void)loader;
+	draft->assign_at = setting;
 }
 
 static void read_candidate(struct config_loader *loader, const config_setting_t *setting,
 			   void *object)
 {
 	static const char *const words[] = { "keep", "replace" };
+	struct config_draft *draft = object;
 	size_t which;
 
-	(void)object;
 	if (loader_word(loader, setting, words, ARRAY_SIZE(words), &which))
-		loader->config->candidate_replace = which == 1;
+		draft->config->candidate_replace = which == 1;
 }
 
 static void read_anonymous(struct config_loader *loader, const config_setting_t *setting,
 			   void *object)
 {
 	static const char *const words[] = { "refuse", "allow" };
+	struct config_draft *draft = object;
 	size_t which;
 
-	(void)object;
 	if (loader_word(loader, setting, words, ARRAY_SIZE(words), &which))
-		loader->config->anonymous_allow = which == 1;
+		draft->config->anonymous_allow = which == 1;
 }
 
 /* Pools are read before the rules that name them, whatever the order in the file. */
-static void read_root(struct config_loader *loader, const config_setting_t *root)
+static void read_all(struct config_loader *loader, const config_setting_t *root,
+		     struct config_draft *draft)
 {
 	static const struct config_key keys[] = {
 		{ "runtime_dir", read_runtime_dir }, { "state_dir", read_state_dir },
@@ -204,59 +215,80 @@ static void read_root(struct config_loader *loader, const config_setting_t *root
 		{ "anonymous", read_anonymous },
 	};
 
-	loader_copy(loader, DEFAULT_RUNTIME_DIR, &loader->config->runtime_dir);
-	loader_copy(loader, DEFAULT_STATE_DIR, &loader->config->state_dir);
+	loader_copy(loader, DEFAULT_RUNTIME_DIR, &draft->config->runtime_dir);
+	loader_copy(loader, DEFAULT_STATE_DIR, &draft->config->state_dir);
 	if (loader->no_memory)
 		return;
-	(void)loader_group(loader, root, keys, ARRAY_SIZE(keys), NULL);
-	if (loader->modules != NULL)
-		loader_read_modules(loader, loader->modules);
+	(void)loader_group(loader, root, keys, ARRAY_SIZE(keys), draft);
+	if (draft->modules_at != NULL)
+		config_read_modules(loader, draft->modules_at);
 	else
-		loader_default_modules(loader);
-	if (loader->pools != NULL)
-		loader_read_pools(loader, loader->pools);
+		config_default_modules(loader);
+	if (draft->pools_at != NULL)
+		config_read_pools(loader, draft->pools_at);
 	else
 		loader_report_line(loader, 1,
 				   "there are no pools: add pools = ( { name = \"...\"; ranges = ( "
 				   "\"10.64.0.0/16\" ); } );");
 	if (loader->no_memory)
 		return;
-	if (loader->assign != NULL)
-		read_assign(loader, loader->assign);
+	if (draft->assign_at != NULL)
+		read_assign(loader, draft->assign_at);
 	else
 		default_rules(loader);
 	if (!loader->no_memory)
-		loader_check(loader);
+		config_check(loader);
 }
 
 /* ---- loading ----------------------------------------------------------------------------- */
 
-static void read_all(struct config_loader *loader, const config_setting_t *root, void *object)
+static void free_pool_drafts(struct config_draft *draft)
 {
-	(void)object;
-	read_root(loader, root);
-	loader_drafts_done(loader);
+	for (size_t i = 0; draft->pools != NULL && i < draft->config->n_pools; i++) {
+		free(draft->pools[i].range_at);
+		range_set_done(&draft->pools[i].excludes);
+	}
+	free(draft->pools);
+}
+
+/* Rules and modules go on pointing to the names of their files. */
+static void take_files(struct config_loader *loader, struct config *config)
+{
+	config->files = loader->text.files;
+	config->n_files = loader->text.n_files;
+	loader->text.files = NULL;
+	loader->text.n_files = 0;
+}
+
+static void read_root(struct config_loader *loader, const config_setting_t *root, void *object)
+{
+	struct config_draft *draft = object;
+
+	read_all(loader, root, draft);
+	free_pool_drafts(draft);
+	take_files(loader, draft->config);
 }
 
 static int load(const struct config_source *source, struct config **ret,
 		struct config_errors *errors)
 {
-	static const struct config_reader reader = { read_all, NULL };
-	struct config_loader loader = { 0 };
+	struct config_draft draft = { 0 };
+	const struct config_reader reader = { read_root, &draft };
+	struct config_loader loader = { .draft = &draft };
 	int code;
 
 	*errors = (struct config_errors){ 0 };
-	loader.config = loader_alloc(&loader, 1, sizeof(*loader.config));
-	if (loader.config == NULL)
+	draft.config = loader_alloc(&loader, 1, sizeof(*draft.config));
+	if (draft.config == NULL)
 		return POOL_E_NO_MEMORY;
-	loader_copy(&loader, source->path, &loader.config->path);
+	loader_copy(&loader, source->path, &draft.config->path);
 	code = loader_load(&loader, source, &reader, errors);
 	if (code == 0) {
-		*ret = loader.config;
-		loader.config = NULL;
+		*ret = draft.config;
+		draft.config = NULL;
 	}
-	free(loader.rule_address);
-	config_free(&loader.config);
+	free(draft.rule_address);
+	config_free(&draft.config);
 	return code;
 }
 

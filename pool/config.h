@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "config_errors.h"
 #include "error.h"
 #include "madcap/proto.h"
 #include "range.h"
@@ -118,12 +119,6 @@ struct config {
 	bool anonymous_allow;      /* anonymous = "allow" */
 };
 
-/* Every mistake found, in the order of the file; all-zero is none. */
-struct config_errors {
-	char **lines; /* without a newline */
-	size_t n;
-};
-
 /*
  * Reads and checks `path`. `errors` is overwritten; config_errors_done() is due whatever is
  * returned. Returns 0 and a configuration to be freed with config_free(), or POOL_E_CONFIG with at
@@ -139,9 +134,6 @@ int config_load_text(const char *text, const char *name, struct config **ret,
 
 /* Frees and nulls; NULL and a pointer to NULL are allowed. */
 void config_free(struct config **config);
-
-/* Frees the lines; there are none afterwards. */
-void config_errors_done(struct config_errors *errors);
 
 /* The pool with this name, or CONFIG_NO_POOL. */
 size_t config_find_pool(const struct config *config, const char *name);

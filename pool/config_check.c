@@ -3,7 +3,7 @@
  * Checks that concern several settings, and what follows from all of them together: the sets of
  * addresses, the chains of pools. Everything is O(n log n) in the number of ranges and rules.
  */
-#include "config_loader.h"
+#include "config_draft.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +34,8 @@ struct atlas {
 
 static void check_names(struct config_loader *loader)
 {
-	const struct config *config = loader->config;
+	const struct config_draft *draft = config_draft_of(loader);
+	const struct config *config = draft->config;
 	char quoted[QUOTE_SIZE], where[WHERE_SIZE];
 
 	for (size_t i = 1; i < config->n_pools; i++) {
@@ -42,11 +43,11 @@ static void check_names(struct config_loader *loader)
 		size_t first = name[0] != '\0' ? config_find_pool(config, name) : i;
 
 		if (first < i)
-			loader_report(loader, loader->drafts[i].name,
+			loader_report(loader, draft->pools[i].name,
 				      "name: there is a pool %s already (%s)",
 				      loader_quote(name, quoted),
-				      loader_where(loader, loader->drafts[first].setting,
-						   loader->drafts[i].name, where));
+				      loader_where(loader, draft->pools[first].setting,
+						   draft->pools[i].name, where));
 	}
 }
 
@@ -54,8 +55,9 @@ static void check_names(struct config_loader *loader)
 
 static void find_next(struct config_loader *loader, size_t index)
 {
-	const config_setting_t *setting = loader->drafts[index].next;
-	struct config *config = loader->config;
+	const struct config_draft *draft = config_draft_of(loader);
+	const config_setting_t *setting = draft->pools[index].next;
+	struct config *config = draft->config;
 	char quoted[QUOTE_SIZE];
 	const char *name;
 	size_t next;
@@ -65,7 +67,7 @@ static void find_next(struct config_loader *loader, size_t index)
 	name = config_setting_get_string(setting);
 	next = name != NULL ? config_find_pool(config, name) : CONFIG_NO_POOL;
 	if (next == CONFIG_NO_POOL)
-		loader_report_no_pool(loader, setting, name != NULL ? name : "");
+		config_report_no_pool(loader, setting, name != NULL ? name : "");
 	else if (next == index)
 		loader_report(loader, setting, "next: %s is this pool itself",
 			      loader_quote(name, quoted));
@@ -75,7 +77,8 @@ static void find_next(struct config_loader *loader, size_t index)
 
 static void report_cycle(struct config_loader *loader, size_t start)
 {
-	const struct config_pool *pools = loader->config->pools;
+	const struct config_draft *draft = config_draft_of(loader);
+	const struct config_pool *pools = draft->config->pools;
 	char chain[512], quoted[QUOTE_SIZE];
 	size_t used, at = start;
 
@@ -91,14 +94,14 @@ static void report_cycle(struct config_loader *loader, size_t start)
 		else if (at == start)
 			snprintf(chain + used, sizeof(chain) - used, " ... -> %s", quoted);
 	} while (at != start);
-	loader_report(loader, loader->drafts[start].next, "next: the pools go in a circle: %s",
+	loader_report(loader, draft->pools[start].next, "next: the pools go in a circle: %s",
 		      chain);
 }
 
 /* Follows every chain once; meeting a pool of the same walk again is a cycle. */
 static void check_cycles(struct config_loader *loader)
 {
-	const struct config *config = loader->config;
+	const struct config *config = config_draft_of(loader)->config;
 	size_t *walk = loader_alloc(loader, config->n_pools, sizeof(*walk)); /* 0: not seen */
 
 	for (size_t i = 0; walk != NULL && i < config->n_pools; i++) {
@@ -128,7 +131,7 @@ static int compare_pieces(const void *a, const void *b)
 /* The same for config_pool_of(), which outlives the settings. */
 static bool publish(struct config_loader *loader, const struct atlas *atlas)
 {
-	struct config *config = loader->config;
+	struct config *config = config_draft_of(loader)->config;
 
 	config->pieces = loader_alloc(loader, atlas->n, sizeof(*config->pieces));
 	if (config->pieces == NULL)
@@ -142,7 +145,8 @@ static bool publish(struct config_loader *loader, const struct atlas *atlas)
 
 static bool atlas_init(struct config_loader *loader, struct atlas *atlas)
 {
-	const struct config *config = loader->config;
+	const struct config_draft *draft = config_draft_of(loader);
+	const struct config *config = draft->config;
 	size_t n = 0;
 
 	for (size_t i = 0; i < config->n_pools; i++)
@@ -154,8 +158,8 @@ static bool atlas_init(struct config_loader *loader, struct atlas *atlas)
 		const struct range_set *ranges = &config->pools[i].ranges;
 
 		for (size_t j = 0; j < ranges->n; j++)
-			atlas->pieces[atlas->n++] = (struct piece){ ranges->ranges[j], i,
-								    loader->drafts[i].range_at[j] };
+			atlas->pieces[atlas->n++] =
+				(struct piece){ ranges->ranges[j], i, draft->pools[i].range_at[j] };
 	}
 	qsort(atlas->pieces, atlas->n, sizeof(*atlas->pieces), compare_pieces);
 	return publish(loader, atlas);
@@ -171,9 +175,9 @@ static void report_overlap(struct config_loader *loader, const struct piece *a,
 
 	loader_report(loader, late->at, "ranges: %s of %s overlaps %s of %s (%s)",
 		      loader_quote(config_setting_get_string(late->at), late_text),
-		      loader_pool_label(loader, late->pool, late_pool),
+		      config_pool_label(loader, late->pool, late_pool),
 		      loader_quote(config_setting_get_string(early->at), early_text),
-		      loader_pool_label(loader, early->pool, early_pool),
+		      config_pool_label(loader, early->pool, early_pool),
 		      loader_where(loader, early->at, late->at, where));
 }
 
@@ -206,16 +210,17 @@ static int compare_bookings(const void *a, const void *b)
 static void add_booking(struct config_loader *loader, const struct booking *booking,
 			const struct booking *before)
 {
-	const config_setting_t *at = loader->rule_address[booking->rule];
+	const struct config_draft *draft = config_draft_of(loader);
+	const config_setting_t *at = draft->rule_address[booking->rule];
 	char text[IP4_TEXT_SIZE], where[WHERE_SIZE];
 
 	if (before != NULL && before->addr == booking->addr) {
 		loader_report(loader, at, "address: %s is reserved already (%s)",
 			      format_ip4(booking->addr, text),
-			      loader_where(loader, loader->rule_address[before->rule], at, where));
+			      loader_where(loader, draft->rule_address[before->rule], at, where));
 		return;
 	}
-	if (range_set_add(&loader->config->reserved,
+	if (range_set_add(&draft->config->reserved,
 			  (struct range){ booking->addr, booking->addr }) < 0)
 		loader->no_memory = true;
 }
@@ -223,7 +228,7 @@ static void add_booking(struct config_loader *loader, const struct booking *book
 /* Sorted first, so that the set grows at its end and an address given twice has a neighbour. */
 static void collect_reservations(struct config_loader *loader)
 {
-	const struct config *config = loader->config;
+	const struct config *config = config_draft_of(loader)->config;
 	struct booking *bookings = loader_alloc(loader, config->n_rules, sizeof(*bookings));
 	size_t n = 0;
 
@@ -241,7 +246,7 @@ static void collect_reservations(struct config_loader *loader)
 
 static void collect_locals(struct config_loader *loader)
 {
-	struct config *config = loader->config;
+	struct config *config = config_draft_of(loader)->config;
 
 	for (size_t i = 0; i < config->n_pools; i++) {
 		uint32_t addr = config->pools[i].local;
@@ -257,7 +262,8 @@ static void collect_locals(struct config_loader *loader)
 static void report_reserved_local(struct config_loader *loader, const config_setting_t *at,
 				  uint32_t addr)
 {
-	const struct config *config = loader->config;
+	const struct config_draft *draft = config_draft_of(loader);
+	const struct config *config = draft->config;
 	char text[IP4_TEXT_SIZE], label[LABEL_SIZE], where[WHERE_SIZE];
 
 	for (size_t i = 0; i < config->n_pools; i++) {
@@ -265,15 +271,16 @@ static void report_reserved_local(struct config_loader *loader, const config_set
 			continue;
 		loader_report(loader, at,
 			      "address: %s is the local end of %s (%s) and cannot be reserved",
-			      format_ip4(addr, text), loader_pool_label(loader, i, label),
-			      loader_where(loader, loader->drafts[i].local, at, where));
+			      format_ip4(addr, text), config_pool_label(loader, i, label),
+			      loader_where(loader, draft->pools[i].local, at, where));
 		return;
 	}
 }
 
 static void place_reservations(struct config_loader *loader)
 {
-	struct config *config = loader->config;
+	const struct config_draft *draft = config_draft_of(loader);
+	struct config *config = draft->config;
 
 	for (size_t i = 0; i < config->n_rules; i++) {
 		struct config_rule *rule = &config->rules[i];
@@ -282,7 +289,7 @@ static void place_reservations(struct config_loader *loader)
 			continue;
 		rule->pool = config_pool_of(config, rule->addr);
 		if (range_set_find(&config->locals, rule->addr, NULL))
-			report_reserved_local(loader, loader->rule_address[i], rule->addr);
+			report_reserved_local(loader, draft->rule_address[i], rule->addr);
 	}
 }
 
@@ -314,27 +321,29 @@ static int derive_sets(const struct config *config, const struct pool_draft *dra
 
 static void check_pool(struct config_loader *loader, size_t index)
 {
-	const struct pool_draft *draft = &loader->drafts[index];
+	const struct config_draft *whole = config_draft_of(loader);
+	const struct pool_draft *draft = &whole->pools[index];
 	char label[LABEL_SIZE];
 
-	if (derive_sets(loader->config, draft) < 0) {
+	if (derive_sets(whole->config, draft) < 0) {
 		loader->no_memory = true;
 		return;
 	}
 	if (draft->pool->ranges.n > 0 && draft->pool->givable.n == 0 &&
-	    !has_reservation(loader->config, draft->pool))
+	    !has_reservation(whole->config, draft->pool))
 		loader_report(loader, draft->setting,
 			      "%s can never give an address: all are excluded or local ends",
-			      loader_pool_label(loader, index, label));
-	loader_check_pieces(loader, draft);
+			      config_pool_label(loader, index, label));
+	config_check_pieces(loader, draft);
 }
 
-void loader_check(struct config_loader *loader)
+void config_check(struct config_loader *loader)
 {
+	const struct config *config = config_draft_of(loader)->config;
 	struct atlas atlas;
 
 	check_names(loader);
-	for (size_t i = 0; i < loader->config->n_pools; i++)
+	for (size_t i = 0; i < config->n_pools; i++)
 		find_next(loader, i);
 	check_cycles(loader);
 	collect_locals(loader);
@@ -344,6 +353,6 @@ void loader_check(struct config_loader *loader)
 		place_reservations(loader);
 	}
 	free(atlas.pieces);
-	for (size_t i = 0; i < loader->config->n_pools && !loader->no_memory; i++)
+	for (size_t i = 0; i < config->n_pools && !loader->no_memory; i++)
 		check_pool(loader, i);
 }

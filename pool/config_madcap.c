@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The madcap group of a pool, and what it means together with the pool's ranges. */
-#include "config_loader.h"
+#include "config_draft.h"
 
 #include <string.h>
 
@@ -171,7 +171,7 @@ static void read_local_allocation(struct config_loader *loader, const config_set
 	(void)loader_bool(loader, setting, &draft->pool->madcap.local_allocation);
 }
 
-void loader_read_madcap(struct config_loader *loader, const config_setting_t *setting, void *object)
+void config_read_madcap(struct config_loader *loader, const config_setting_t *setting, void *object)
 {
 	static const struct config_key keys[] = {
 		{ "scope", read_scope },         { "servers", read_servers },
@@ -205,7 +205,7 @@ static void check_groups(struct config_loader *loader, const struct pool_draft *
 			      (unsigned long long)pool->ranges.count);
 }
 
-void loader_check_backend(struct config_loader *loader, const struct pool_draft *draft)
+void config_check_backend(struct config_loader *loader, const struct pool_draft *draft)
 {
 	struct config_pool *pool = draft->pool;
 
@@ -237,7 +237,7 @@ void loader_check_backend(struct config_loader *loader, const struct pool_draft 
 }
 
 /* A request names all the groups that will do. */
-void loader_check_pieces(struct config_loader *loader, const struct pool_draft *draft)
+void config_check_pieces(struct config_loader *loader, const struct pool_draft *draft)
 {
 	const struct config_pool *pool = draft->pool;
 	uint64_t pieces = 0;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "array.h"
-#include "config_loader.h"
+#include "config_draft.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +56,7 @@ static void read_module_argument(struct config_loader *loader, const config_sett
 static void check_module(struct config_loader *loader, const config_setting_t *setting,
 			 size_t index)
 {
-	const struct config_module *modules = loader->config->modules;
+	const struct config_module *modules = config_draft_of(loader)->config->modules;
 	const struct config_module *module = &modules[index];
 	char quoted[QUOTE_SIZE];
 
@@ -79,14 +79,14 @@ static void check_module(struct config_loader *loader, const config_setting_t *s
 	}
 }
 
-void loader_read_modules(struct config_loader *loader, const config_setting_t *list)
+void config_read_modules(struct config_loader *loader, const config_setting_t *list)
 {
 	static const struct config_key keys[] = {
 		{ "name", read_module_name },
 		{ "path", read_module_path },
 		{ "argument", read_module_argument },
 	};
-	struct config *config = loader->config;
+	struct config *config = config_draft_of(loader)->config;
 	size_t n = loader_list(loader, list, "{ name = \"Pool\"; path = \"builtin\"; }");
 
 	if (n == 0)
@@ -105,9 +105,9 @@ void loader_read_modules(struct config_loader *loader, const config_setting_t *l
 	}
 }
 
-void loader_default_modules(struct config_loader *loader)
+void config_default_modules(struct config_loader *loader)
 {
-	struct config *config = loader->config;
+	struct config *config = config_draft_of(loader)->config;
 
 	config->modules = loader_alloc(loader, 1, sizeof(*config->modules));
 	if (config->modules == NULL)

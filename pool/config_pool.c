@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "config_loader.h"
+#include "config_draft.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "array.h"
+#include "nearest.h"
 #include "parse.h"
 
 #define MAX_PER_USER_MAX 1000000
@@ -31,17 +32,83 @@ const char *config_backend_name(enum pool_backend backend)
 	return (size_t)backend < ARRAY_SIZE(backend_words) ? backend_words[backend] : "unknown";
 }
 
-const char *loader_pool_label(const struct config_loader *loader, size_t index,
+const char *config_pool_label(const struct config_loader *loader, size_t index,
 			      char buf[LABEL_SIZE])
 {
-	const char *name = loader->config->pools[index].name;
+	const struct config_pool *pool = &config_draft_of(loader)->config->pools[index];
 	char quoted[QUOTE_SIZE];
 
-	if (name[0] != '\0')
-		snprintf(buf, LABEL_SIZE, "pool %s", loader_quote(name, quoted));
+	if (pool->name[0] != '\0')
+		snprintf(buf, LABEL_SIZE, "pool %s", loader_quote(pool->name, quoted));
 	else
-		snprintf(buf, LABEL_SIZE, "the pool of line %u", loader->config->pools[index].line);
+		snprintf(buf, LABEL_SIZE, "the pool of line %u", pool->line);
 	return buf;
+}
+
+void config_report_no_pool(struct config_loader *loader, const config_setting_t *at,
+			   const char *name)
+{
+	const struct config *config = config_draft_of(loader)->config;
+	const char **names = loader_alloc(loader, config->n_pools, sizeof(*names));
+	const char *nearest;
+	char quoted[QUOTE_SIZE];
+
+	if (names == NULL)
+		return;
+	for (size_t i = 0; i < config->n_pools; i++)
+		names[i] = config->pools[i].name;
+	nearest = nearest_word(name, names, config->n_pools);
+	loader_quote(name, quoted);
+	if (nearest != NULL && nearest[0] != '\0')
+		loader_report(loader, at, "%s: there is no pool %s (did you mean \"%s\"?)",
+			      loader_key(at), quoted, nearest);
+	else
+		loader_report(loader, at, "%s: there is no pool %s", loader_key(at), quoted);
+	free(names);
+}
+
+/* ---- addresses --------------------------------------------------------------------------- */
+
+const char *config_unusable(struct range range)
+{
+	static const struct {
+		struct range range;
+		const char *why;
+	} bad[] = {
+		{ { 0x00000000, 0x00ffffff }, "0.0.0.0/8 (\"this network\")" },
+		{ { 0x7f000000, 0x7fffffff }, "127.0.0.0/8 (loopback)" },
+		{ { 0xe0000000, 0xefffffff }, "224.0.0.0/4 (class D, multicast)" },
+		{ { 0xf0000000, 0xffffffff }, "240.0.0.0/4 (class E and broadcast)" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		if (range.first <= bad[i].range.last && range.last >= bad[i].range.first)
+			return bad[i].why;
+	}
+	return NULL;
+}
+
+bool config_host_address(struct config_loader *loader, const config_setting_t *at,
+			 const char *value, uint32_t *ret_addr)
+{
+	char quoted[QUOTE_SIZE];
+	const char *why;
+	uint32_t addr;
+
+	if (!parse_ip4(value, &addr)) {
+		loader_report(loader, at,
+			      "%s: %s is no address: write four numbers such as \"10.64.0.1\"",
+			      loader_key(at), loader_quote(value, quoted));
+		return false;
+	}
+	why = config_unusable((struct range){ addr, addr });
+	if (why != NULL) {
+		loader_report(loader, at, "%s: %s is no host's address: it lies in %s",
+			      loader_key(at), loader_quote(value, quoted), why);
+		return false;
+	}
+	*ret_addr = addr;
+	return true;
 }
 
 /* ---- ranges ------------------------------------------------------------------------------ */
@@ -50,7 +117,7 @@ const char *loader_pool_label(const struct config_loader *loader, size_t index,
 static bool read_range(struct config_loader *loader, const config_setting_t *at, const char *value,
 		       struct range *ret)
 {
-	const char *key = config_setting_name(config_setting_parent(at));
+	const char *key = loader_key(at);
 	char quoted[QUOTE_SIZE], network[IP4_TEXT_SIZE];
 	const char *slash = strchr(value, '/'), *dash = strchr(value, '-');
 	char addr_text[IP4_TEXT_SIZE];
@@ -312,11 +379,11 @@ static void each_told(struct config_loader *loader, const config_setting_t *at, 
 	struct told *told = object;
 	uint32_t addr;
 
-	if (!loader_host_address(loader, at, value, &addr))
+	if (!config_host_address(loader, at, value, &addr))
 		return;
 	if (told->n == ARRAY_SIZE(told->addrs))
 		loader_report(loader, at, "%s: at most two addresses can be told to a peer",
-			      config_setting_name(config_setting_parent(at)));
+			      loader_key(at));
 	else
 		told->addrs[told->n++] = addr;
 }
@@ -350,7 +417,7 @@ static void read_local(struct config_loader *loader, const config_setting_t *set
 
 	draft->local = setting;
 	if (loader_string(loader, setting, "10.64.0.1", &value))
-		(void)loader_host_address(loader, setting, value, &draft->pool->local);
+		(void)config_host_address(loader, setting, value, &draft->pool->local);
 }
 
 /* ---- a pool as a whole ------------------------------------------------------------------- */
@@ -370,14 +437,15 @@ static const struct config_key pool_keys[] = {
 	{ "dns", read_dns },
 	{ "wins", read_wins },
 	{ "local", read_local },
-	{ "madcap", loader_read_madcap },
+	{ "madcap", config_read_madcap },
 };
 
 static void read_pool(struct config_loader *loader, const config_setting_t *setting, size_t index)
 {
 	static const struct config_strings excludes = { "10.64.0.0", each_exclude };
-	struct pool_draft *draft = &loader->drafts[index];
-	struct config_pool *pool = &loader->config->pools[index];
+	struct config_draft *whole = config_draft_of(loader);
+	struct pool_draft *draft = &whole->pools[index];
+	struct config_pool *pool = &whole->config->pools[index];
 
 	*draft = (struct pool_draft){ .setting = setting, .pool = pool };
 	*pool = (struct config_pool){ .sticky = true,
@@ -393,31 +461,23 @@ static void read_pool(struct config_loader *loader, const config_setting_t *sett
 	if (draft->ranges == NULL)
 		loader_report(loader, setting,
 			      "this pool has no ranges: add ranges = ( \"10.64.0.0/16\" );");
-	loader_check_backend(loader, draft);
+	config_check_backend(loader, draft);
 }
 
-void loader_read_pools(struct config_loader *loader, const config_setting_t *pools)
+void config_read_pools(struct config_loader *loader, const config_setting_t *pools)
 {
+	struct config_draft *draft = config_draft_of(loader);
+	struct config *config = draft->config;
 	size_t n = loader_list(loader, pools, "{ name = \"...\"; ranges = ( \"10.64.0.0/16\" ); }");
 
 	if (n == 0)
 		return;
-	loader->config->pools = loader_alloc(loader, n, sizeof(*loader->config->pools));
-	loader->drafts = loader_alloc(loader, n, sizeof(*loader->drafts));
-	if (loader->config->pools == NULL || loader->drafts == NULL)
+	config->pools = loader_alloc(loader, n, sizeof(*config->pools));
+	draft->pools = loader_alloc(loader, n, sizeof(*draft->pools));
+	if (config->pools == NULL || draft->pools == NULL)
 		return;
 	for (size_t i = 0; i < n && !loader->no_memory; i++) {
-		loader->config->n_pools = i + 1;
+		config->n_pools = i + 1;
 		read_pool(loader, config_setting_get_elem(pools, (unsigned int)i), i);
 	}
-}
-
-void loader_drafts_done(struct config_loader *loader)
-{
-	for (size_t i = 0; loader->drafts != NULL && i < loader->config->n_pools; i++) {
-		free(loader->drafts[i].range_at);
-		range_set_done(&loader->drafts[i].excludes);
-	}
-	free(loader->drafts);
-	loader->drafts = NULL;
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
+#include "config_errors.h"
 #include "server.h"
 
 #define SERVER_CONFIG_DEFAULT_PATH "/etc/rasip/madcapd.conf"

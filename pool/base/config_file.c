@@ -128,15 +128,6 @@ static void read_text(struct config_loader *loader, const struct config_reader *
 	config_destroy(&parsed);
 }
 
-/* Rules and modules go on pointing to the names of their files. */
-static void take_files(struct config_loader *loader)
-{
-	loader->config->files = loader->text.files;
-	loader->config->n_files = loader->text.n_files;
-	loader->text.files = NULL;
-	loader->text.n_files = 0;
-}
-
 int loader_load(struct config_loader *loader, const struct config_source *source,
 		const struct config_reader *reader, struct config_errors *errors)
 {
@@ -160,8 +151,6 @@ int loader_load(struct config_loader *loader, const struct config_source *source
 	for (size_t i = 0; i < loader->n_reports; i++)
 		free(loader->reports[i].line);
 	free(loader->reports);
-	if (loader->config != NULL)
-		take_files(loader);
 	config_text_done(&loader->text);
 	return code;
 }

@@ -119,8 +119,7 @@ static const char *found(const config_setting_t *setting)
 	}
 }
 
-/* The key of a setting; an element of a list goes by the list's. */
-static const char *label(const config_setting_t *setting)
+const char *loader_key(const config_setting_t *setting)
 {
 	while (setting != NULL && config_setting_name(setting) == NULL)
 		setting = config_setting_parent(setting);
@@ -153,7 +152,7 @@ bool loader_string(struct config_loader *loader, const config_setting_t *setting
 {
 	if (config_setting_type(setting) != CONFIG_TYPE_STRING) {
 		loader_report(loader, setting, "%s: expected a string such as \"%s\", found %s",
-			      label(setting), example, found(setting));
+			      loader_key(setting), example, found(setting));
 		return false;
 	}
 	*ret = config_setting_get_string(setting);
@@ -166,7 +165,7 @@ bool loader_bool(struct config_loader *loader, const config_setting_t *setting, 
 {
 	if (config_setting_type(setting) != CONFIG_TYPE_BOOL) {
 		loader_report(loader, setting, "%s: expected true or false (no quotes), found %s",
-			      label(setting), found(setting));
+			      loader_key(setting), found(setting));
 		return false;
 	}
 	*ret = config_setting_get_bool(setting) != 0;
@@ -188,14 +187,14 @@ bool loader_number(struct config_loader *loader, const config_setting_t *setting
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
 		loader_report(loader, setting,
 			      "%s: expected a whole number from %u to %u (no quotes), found %s",
-			      label(setting), min, max, found(setting));
+			      loader_key(setting), min, max, found(setting));
 		return false;
 	}
 	value = type == CONFIG_TYPE_INT ? config_setting_get_int(setting)
 					: config_setting_get_int64(setting);
 	if (value < (long long)min || value > (long long)max) {
 		loader_report(loader, setting, "%s: %lld is not in the range from %u to %u",
-			      label(setting), value, min, max);
+			      loader_key(setting), value, min, max);
 		return false;
 	}
 	*ret = (uint32_t)value;
@@ -216,7 +215,7 @@ bool loader_duration(struct config_loader *loader, const config_setting_t *setti
 		loader_report(
 			loader, setting,
 			"%s: a duration is a string with a unit: for seconds write %s = \"%llds\"",
-			label(setting), label(setting), number < 0 ? 0 : number);
+			loader_key(setting), loader_key(setting), number < 0 ? 0 : number);
 		return false;
 	}
 	if (!loader_string(loader, setting, "60s", &value))
@@ -225,7 +224,7 @@ bool loader_duration(struct config_loader *loader, const config_setting_t *setti
 		loader_report(loader, setting,
 			      "%s: %s is no duration: write \"30s\", \"5m\", \"1h\", \"30d\" "
 			      "(at most 100 years) or \"forever\"",
-			      label(setting), loader_quote(value, quoted));
+			      loader_key(setting), loader_quote(value, quoted));
 		return false;
 	}
 	return true;
@@ -249,7 +248,7 @@ bool loader_word(struct config_loader *loader, const config_setting_t *setting,
 		snprintf(list + used, sizeof(list) - used, "%s\"%s\"",
 			 i == 0 ? "" : (i + 1 == n_words ? " or " : ", "), words[i]);
 	}
-	loader_report(loader, setting, "%s: %s is not known: write %s", label(setting),
+	loader_report(loader, setting, "%s: %s is not known: write %s", loader_key(setting),
 		      loader_quote(value, quoted), list);
 	return false;
 }
@@ -257,7 +256,7 @@ bool loader_word(struct config_loader *loader, const config_setting_t *setting,
 void loader_strings(struct config_loader *loader, const config_setting_t *setting,
 		    const struct config_strings *strings, void *object)
 {
-	const char *name = label(setting);
+	const char *name = loader_key(setting);
 	const char *value;
 	int n;
 
@@ -285,13 +284,13 @@ size_t loader_list(struct config_loader *loader, const config_setting_t *setting
 	if (!config_setting_is_list(setting) && !config_setting_is_array(setting)) {
 		loader_report(loader, setting,
 			      "%s: expected a list of groups such as %s = ( %s );, found %s",
-			      label(setting), label(setting), example, found(setting));
+			      loader_key(setting), loader_key(setting), example, found(setting));
 		return 0;
 	}
 	n = config_setting_length(setting);
 	if (n == 0)
 		loader_report(loader, setting, "%s: is empty; it looks like %s = ( %s );",
-			      label(setting), label(setting), example);
+			      loader_key(setting), loader_key(setting), example);
 	return (size_t)n;
 }
 
@@ -334,8 +333,8 @@ bool loader_group(struct config_loader *loader, const config_setting_t *group,
 	int n;
 
 	if (!config_setting_is_group(group)) {
-		loader_report(loader, group, "%s: expected a group { ... }, found %s", label(group),
-			      found(group));
+		loader_report(loader, group, "%s: expected a group { ... }, found %s",
+			      loader_key(group), found(group));
 		return false;
 	}
 	n = config_setting_length(group);
@@ -348,71 +347,5 @@ bool loader_group(struct config_loader *loader, const config_setting_t *group,
 		else
 			report_unknown_key(loader, member, keys, n_keys);
 	}
-	return true;
-}
-
-void loader_report_no_pool(struct config_loader *loader, const config_setting_t *at,
-			   const char *name)
-{
-	const struct config *config = loader->config;
-	const char **names = loader_alloc(loader, config->n_pools, sizeof(*names));
-	const char *nearest;
-	char quoted[QUOTE_SIZE];
-
-	if (names == NULL)
-		return;
-	for (size_t i = 0; i < config->n_pools; i++)
-		names[i] = config->pools[i].name;
-	nearest = nearest_word(name, names, config->n_pools);
-	loader_quote(name, quoted);
-	if (nearest != NULL && nearest[0] != '\0')
-		loader_report(loader, at, "%s: there is no pool %s (did you mean \"%s\"?)",
-			      label(at), quoted, nearest);
-	else
-		loader_report(loader, at, "%s: there is no pool %s", label(at), quoted);
-	free(names);
-}
-
-/* ---- addresses --------------------------------------------------------------------------- */
-
-const char *config_unusable(struct range range)
-{
-	static const struct {
-		struct range range;
-		const char *why;
-	} bad[] = {
-		{ { 0x00000000, 0x00ffffff }, "0.0.0.0/8 (\"this network\")" },
-		{ { 0x7f000000, 0x7fffffff }, "127.0.0.0/8 (loopback)" },
-		{ { 0xe0000000, 0xefffffff }, "224.0.0.0/4 (class D, multicast)" },
-		{ { 0xf0000000, 0xffffffff }, "240.0.0.0/4 (class E and broadcast)" },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		if (range.first <= bad[i].range.last && range.last >= bad[i].range.first)
-			return bad[i].why;
-	}
-	return NULL;
-}
-
-bool loader_host_address(struct config_loader *loader, const config_setting_t *at,
-			 const char *value, uint32_t *ret_addr)
-{
-	char quoted[QUOTE_SIZE];
-	const char *why;
-	uint32_t addr;
-
-	if (!parse_ip4(value, &addr)) {
-		loader_report(loader, at,
-			      "%s: %s is no address: write four numbers such as \"10.64.0.1\"",
-			      label(at), loader_quote(value, quoted));
-		return false;
-	}
-	why = config_unusable((struct range){ addr, addr });
-	if (why != NULL) {
-		loader_report(loader, at, "%s: %s is no host's address: it lies in %s", label(at),
-			      loader_quote(value, quoted), why);
-		return false;
-	}
-	*ret_addr = addr;
 	return true;
 }
