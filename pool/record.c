@@ -8,13 +8,22 @@
 
 enum lease_flag { FLAG_ACTIVE = 1, FLAG_NOTIFY = 2 };
 
-/* Unix time: no clock stands before 1970, and the difference of two of these is a number. */
-static int64_t read_time(struct wire_reader *reader)
+int64_t record_read_time(struct wire_reader *reader)
 {
 	uint64_t sec = wire_read_u64(reader);
 
 	reader->failed |= sec > INT64_MAX;
 	return reader->failed ? 0 : (int64_t)sec;
+}
+
+/* The boot clock, or an index: neither comes this far, so that a rest can be added to one, and the
+ * difference of two of them is a number. */
+static uint64_t read_stamp(struct wire_reader *reader)
+{
+	uint64_t us = wire_read_u64(reader);
+
+	reader->failed |= us > INT64_MAX / 2;
+	return us;
 }
 
 static struct wire_writer key_begin(struct key *key, char kind)
@@ -293,10 +302,10 @@ int record_decode_lease(struct store_bytes value, struct lease_record *ret)
 	ret->how = (enum pool_how)how;
 	ret->queue = (enum queue)queue;
 	ret->pool = wire_read_u32(&reader);
-	ret->order = wire_read_u64(&reader);
+	ret->order = read_stamp(&reader);
 	ret->id = wire_read_u64(&reader);
-	ret->since_sec = read_time(&reader);
-	ret->since_us = wire_read_u64(&reader);
+	ret->since_sec = record_read_time(&reader);
+	ret->since_us = read_stamp(&reader);
 	ret->pid = (pid_t)wire_read_u32(&reader);
 	wire_read_string8(&reader, ret->user, sizeof(ret->user));
 	wire_read_string8(&reader, ret->port, sizeof(ret->port));
@@ -385,7 +394,7 @@ int record_decode_memory(struct store_bytes value, struct memory_record *ret)
 
 	wire_reader_init(&reader, value.data, value.size);
 	ret->released = wire_read_u8(&reader) != 0;
-	ret->since_sec = read_time(&reader);
+	ret->since_sec = record_read_time(&reader);
 	wire_read_string8(&reader, ret->user, sizeof(ret->user));
 	return wire_reader_finished(&reader) ? 0 : POOL_E_DAMAGED;
 }
@@ -421,8 +430,8 @@ int record_decode_history(struct store_bytes value, struct history_record *ret)
 
 	wire_reader_init(&reader, value.data, value.size);
 	kind = wire_read_u8(&reader);
-	ret->time_sec = read_time(&reader);
-	ret->granted_sec = read_time(&reader);
+	ret->time_sec = record_read_time(&reader);
+	ret->granted_sec = record_read_time(&reader);
 	ret->addr = wire_read_u32(&reader);
 	how = wire_read_u8(&reader);
 	ret->pid = (pid_t)wire_read_u32(&reader);
@@ -585,7 +594,7 @@ int record_get_served(struct store_txn *txn, uint32_t addr, struct served_record
 	if (code < 0)
 		return code;
 	wire_reader_init(&reader, value.data, value.size);
-	ret->end_sec = read_time(&reader);
+	ret->end_sec = record_read_time(&reader);
 	return record_read_endpoint(&reader, &ret->server) && wire_reader_finished(&reader)
 		       ? 0
 		       : POOL_E_DAMAGED;

@@ -197,6 +197,8 @@ struct wire_reader;
 struct wire_writer;
 void record_write_endpoint(struct wire_writer *writer, const struct madcap_endpoint *endpoint);
 bool record_read_endpoint(struct wire_reader *reader, struct madcap_endpoint *ret);
+/* Unix time: no clock stands before 1970, and the difference of two of these is a number. */
+int64_t record_read_time(struct wire_reader *reader);
 
 /* Read and write one record. 0, POOL_E_NOT_FOUND, POOL_E_DAMAGED (does not decode), POOL_E_STORE.
  */

@@ -47,7 +47,7 @@ static int find_standing(struct op *op, const struct server_lease *lease, struct
 		return code;
 	/* In another registry, or in one that was lost under its sessions: nobody can tell. */
 	if (lease->registry != registry)
-		return lease->end_sec + FORGET_SEC <= op->now_sec ? STANDING_ENDED : STANDING_USED;
+		return lease->end_sec <= op->now_sec - FORGET_SEC ? STANDING_ENDED : STANDING_USED;
 	code = record_get_lease(op->txn, lease->addr, ret);
 	if (code == POOL_E_NOT_FOUND || (code == 0 && ret->id != lease->lease_id))
 		return STANDING_OWED;

@@ -53,7 +53,7 @@ int server_lease_decode(struct store_bytes key, struct store_bytes value, struct
 	if (bytes == NULL || ret->id.size == 0)
 		return POOL_E_DAMAGED;
 	memcpy(ret->id.bytes, bytes, ret->id.size);
-	ret->end_sec = (int64_t)wire_read_u64(&reader);
+	ret->end_sec = record_read_time(&reader);
 	ret->registry = wire_read_u64(&reader);
 	ret->boot = wire_read_u64(&reader);
 	ret->busy_us = wire_read_u64(&reader);

@@ -156,6 +156,17 @@ START_TEST(a_senseless_record_is_damage)
 }
 END_TEST
 
+/* The end of a lease is compared with times that lie some days off. */
+START_TEST(an_end_that_no_clock_comes_to_is_damage)
+{
+	struct server_lease found[4];
+
+	lease.end_sec = -1;
+	add(&lease);
+	ck_assert_uint_eq(list(found), 0);
+}
+END_TEST
+
 /* It is nobody's lease, it is told of, and the others are not held up by it. */
 START_TEST(damage_in_the_store_is_told_and_passed_over)
 {
@@ -243,6 +254,7 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, what_is_written_is_read);
 	tcase_add_test(tcase, a_senseless_record_is_damage);
+	tcase_add_test(tcase, an_end_that_no_clock_comes_to_is_damage);
 	tcase_add_test(tcase, damage_in_the_store_is_told_and_passed_over);
 	tcase_add_test(tcase, what_others_have_taken_up_is_left_alone);
 	tcase_add_test(tcase, a_directory_that_cannot_be_used);

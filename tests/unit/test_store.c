@@ -389,6 +389,42 @@ START_TEST(a_senseless_record)
 }
 END_TEST
 
+static int see_nothing(void *context, const struct pool_record *record)
+{
+	(void)context;
+	(void)record;
+	return 0;
+}
+
+/* Nor does one whose times no clock comes to: of those, not even a difference can be told. */
+START_TEST(a_record_of_a_time_that_cannot_be)
+{
+	static const struct lease_record records[] = {
+		{ .queue = QUEUE_ASIDE, .order = UINT64_C(1) << 63, .user = "bob" },
+		{ .active = true, .since_us = UINT64_C(1) << 63, .user = "bob" },
+		{ .queue = QUEUE_TIME, .since_us = UINT64_MAX, .user = "bob" },
+		{ .active = true, .since_sec = INT64_MIN, .user = "bob" },
+	};
+	const struct pool_filter all = { .all = true };
+	struct store_options options = { .kind = LEASES_KIND,
+					 .version = LEASES_VERSION,
+					 .map_bytes = 1 << 20 };
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+
+	make_store();
+	options.path = leases_path();
+	ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
+	ck_assert_int_eq(store_begin(store, true, &txn, NULL, &fixture.why), 0);
+	ck_assert_int_eq(record_put_lease(txn, 0x0a000002, &records[_i]), 0);
+	ck_assert_int_eq(store_commit(&txn, &fixture.why), 0);
+	store_close(&store);
+	ck_assert_int_eq(pool_walk(fixture.pool, &all, see_nothing, NULL, &fixture.why),
+			 POOL_E_DAMAGED);
+	ck_assert_ptr_nonnull(strstr(fixture.why.text, "makes no sense"));
+}
+END_TEST
+
 /* No room for the commit: refused with the reason, and service when there is room again. */
 START_TEST(a_full_disk)
 {
@@ -722,6 +758,7 @@ int main(void)
 	tcase_add_test(tcase, a_memory_of_a_time_that_cannot_be_is_none);
 	tcase_add_test(tcase, a_memory_is_read_where_ends_of_children_are_ignored);
 	tcase_add_test(tcase, a_senseless_record);
+	tcase_add_loop_test(tcase, a_record_of_a_time_that_cannot_be, 0, 4);
 	tcase_add_test(tcase, a_full_disk);
 	tcase_add_test(tcase, a_release_on_a_full_disk);
 	tcase_add_test(tcase, no_descriptors_left);
