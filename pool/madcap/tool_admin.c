@@ -13,6 +13,7 @@
 #include "array.h"
 #include "nearest.h"
 #include "server_config.h"
+#include "utf8.h"
 
 #define COLUMNS_MAX 8
 #define CELL_SIZE 1024
@@ -197,22 +198,6 @@ static int parse_line(struct admin_line *line, int argc, char **argv)
 /* ---- printing ---------------------------------------------------------------------------- */
 
 /* Text from a stranger must not reach the terminal as it is. */
-static const char *plain(const char *text, char *buf, size_t size)
-{
-	size_t used = 0;
-
-	for (; *text != '\0' && used + 5 < size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= ' ' && c != 0x7f)
-			buf[used++] = (char)c;
-		else
-			used += (size_t)snprintf(buf + used, 5, "\\x%02x", c);
-	}
-	buf[used] = '\0';
-	return buf;
-}
-
 static const char *cell(const json_t *value, char *buf, size_t size)
 {
 	char text[CELL_SIZE];
@@ -228,9 +213,9 @@ static const char *cell(const json_t *value, char *buf, size_t size)
 		snprintf(buf, size, "-");
 	else if (more > 0)
 		snprintf(buf, size, "%s +%zu",
-			 plain(json_string_value(value), text, sizeof(text) - 32), more);
+			 utf8_show(json_string_value(value), text, sizeof(text) - 32), more);
 	else
-		plain(json_string_value(value), buf, size);
+		utf8_show(json_string_value(value), buf, size);
 	return buf;
 }
 

@@ -1,31 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include <ctype.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "madcap_tool.h"
+#include "utf8.h"
 
 #define NAME_SIZE (255 * 4 + 1)
 
-/* A server's text: what is not UTF-8, and control characters, become \xHH. */
+/* A server's text. */
 static const char *clean(const char *text, char buf[NAME_SIZE])
 {
-	json_t *valid = json_string(text);
-	size_t used = 0;
-
-	for (; *text != '\0' && used + 5 < NAME_SIZE; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (iscntrl(c) || (c >= 0x80 && valid == NULL))
-			used += (size_t)snprintf(buf + used, 5, "\\x%02x", c);
-		else
-			buf[used++] = (char)c;
-	}
-	buf[used] = '\0';
-	json_decref(valid);
-	return buf;
+	return utf8_show(text, buf, NAME_SIZE);
 }
 
 static json_t *names_json(const struct madcap_scope *scope)

@@ -2,19 +2,23 @@
 #include "line.h"
 
 #include "parse.h"
+#include "utf8.h"
 
 #define PUT(line, literal) line_put(line, literal, sizeof(literal) - 1)
 
-static void put_escaped(struct line *line, unsigned char c)
+/* A character of the Basic Multilingual Plane, of so many bytes of UTF-8. */
+static void put_coded(struct line *line, const char *text, size_t length)
 {
 	static const char digits[] = "0123456789abcdef";
-	const char quoted[] = { '\\', (char)c };
-	const char coded[] = { '\\', 'u', '0', '0', digits[c >> 4], digits[c & 15] };
+	static const unsigned char first_bits[] = { 0, 0x7f, 0x1f, 0x0f };
+	unsigned int c = (unsigned char)text[0] & first_bits[length];
+	char coded[] = { '\\', 'u', '0', '0', '0', '0' };
 
-	if (c == '"' || c == '\\')
-		line_put(line, quoted, sizeof(quoted));
-	else
-		line_put(line, coded, sizeof(coded));
+	for (size_t i = 1; i < length; i++)
+		c = c << 6 | ((unsigned char)text[i] & 0x3f);
+	for (size_t i = sizeof(coded); i > 2; i--, c >>= 4)
+		coded[i - 1] = digits[c & 15];
+	line_put(line, coded, sizeof(coded));
 }
 
 /* Quotes a text in which nothing needs to be escaped. */
@@ -25,15 +29,22 @@ static void put_plain(struct line *line, struct cell text)
 	PUT(line, "\",");
 }
 
-/* Quotes a text that is valid UTF-8. */
+/* Quotes a text that is valid UTF-8. What a terminal would obey is written in ASCII: the value is the
+ * same, and somebody may look at it. */
 static void put_string(struct line *line, const char *text)
 {
+	size_t n;
+
 	PUT(line, "\"");
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text >= ' ' && *text != '"' && *text != '\\')
-			line_put(line, text, 1);
-		else
-			put_escaped(line, (unsigned char)*text);
+	for (; *text != '\0'; text += n) {
+		n = utf8_length(text);
+		if (utf8_is_control(text, n)) {
+			put_coded(line, text, n);
+			continue;
+		}
+		if (*text == '"' || *text == '\\')
+			PUT(line, "\\");
+		line_put(line, text, n);
 	}
 	PUT(line, "\",");
 }

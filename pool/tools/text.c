@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * text.c - names as peers sent them, made fit to be shown. User names are any bytes: shown raw they
- * could move the cursor, forge a line, or break a reader of JSON. What is changed can be told
- * from what is not: each \xHH in the result is one byte of the name, and there is no other.
+ * could move the cursor, forge a line, or break a reader of JSON. In tables and JSON, what is changed
+ * can be told from what is not: each \xHH in the result is one byte of the name, and there is no other.
  */
 #include "tool.h"
 
@@ -10,6 +10,8 @@
 #include <ctype.h>
 #include <limits.h>
 #include <string.h>
+
+#include "utf8.h"
 
 static bool looks_escaped(const unsigned char *p)
 {
@@ -85,65 +87,26 @@ const char *text_plain(const char *text, const char *empty, char *buf, size_t si
 	return buf;
 }
 
-/* The length of the well-formed UTF-8 sequence at p (Unicode 15, table 3-7), or 0. */
-static size_t utf8_length(const unsigned char *p)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t n;
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return 0;
-	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	if (p[0] == 0xed)
-		high = 0x9f;
-	if (p[0] == 0xf0)
-		low = 0x90;
-	if (p[0] == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (size_t i = 2; i < n; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return n;
-}
-
-/* Also the C1 controls, and the marks that turn the direction of what follows. */
-static bool is_control(const unsigned char *p, size_t n)
-{
-	if (n == 1)
-		return p[0] < ' ' || p[0] == 0x7f;
-	if (n == 2)
-		return p[0] == 0xc2 && p[1] < 0xa0;
-	return n == 3 && p[0] == 0xe2 &&
-	       ((p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f || p[2] >= 0xa8)) ||
-		(p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9));
-}
-
 const char *text_utf8(const char *text, bool oneline, char *buf, size_t size)
 {
-	const unsigned char *p = (const unsigned char *)text;
 	size_t len = 0;
 
 	if (copy_plain(text, IN_LINE, buf, size))
 		return buf;
-	while (*p != '\0') {
-		size_t n = utf8_length(p);
+	while (*text != '\0') {
+		const unsigned char *p = (const unsigned char *)text;
+		size_t n = utf8_length(text);
 		bool raw = n > 0;
 
 		if (oneline)
-			raw = raw && !is_control(p, n);
+			raw = raw && !utf8_is_control(text, n);
 		else
 			raw = raw && !looks_escaped(p);
 		if (n == 0)
 			n = 1;
 		if (!put(buf, size, &len, p, n, raw))
 			break;
-		p += n;
+		text += n;
 	}
 	buf[len] = '\0';
 	return buf;

@@ -239,8 +239,10 @@ int who_had_print(const struct who_had *question, bool json);
  */
 const char *text_plain(const char *text, const char *empty, char *buf, size_t size);
 
-/* For JSON and messages: valid UTF-8 stays as it is, except that a backslash that looks like the
- * beginning of \xHH becomes \x5c; other bytes become \xHH. With `oneline`, control characters too.
+/*
+ * For JSON: valid UTF-8 stays as it is, except that a backslash that looks like the beginning of \xHH
+ * becomes \x5c; other bytes become \xHH. With `oneline`, for messages: control characters become
+ * \xHH too, and backslashes stay, as a message may quote what has been escaped before.
  */
 const char *text_utf8(const char *text, bool oneline, char *buf, size_t size);
 
@@ -345,7 +347,8 @@ void pools_print(FILE *out, const struct pool_stats *stats, size_t n, int column
 
 /* ---- JSON ----------------------------------------------------------------------------------- */
 
-#define JSON_STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(6))
+/* In ASCII, with \uXXXX for the rest: jansson would leave in names what a terminal obeys. */
+#define JSON_STYLE (JSON_INDENT(2) | JSON_REAL_PRECISION(6) | JSON_ENSURE_ASCII)
 
 json_t *json_text(const char *text);         /* as text_utf8 */
 json_t *json_text_or_null(const char *text); /* null for "" or NULL */

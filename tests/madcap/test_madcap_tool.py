@@ -196,6 +196,13 @@ class Scopes(Case):
                                                                 server.name)))
         scopes = json.loads(self.assert_done(run('scopes', '--server', server.name, '--json')))
         self.assertEqual(scopes[0]['name'], r'\x1b[2J\x0a\xff')
+        # The second set of controls, and marks that turn the direction of what follows.
+        server.answer = lambda message: ack(message, scope_list(
+            (SCOPE, '239.195.255.255', 32, [(0x80, 'en', '\x9b2J\u202e\u2066J\u00f6rg 5\u2030')])))
+        for words in ((), ('--json',)):
+            shown = self.assert_done(run('scopes', '--server', server.name, *words))
+            self.assertNotRegex(shown, '[\x80-\x9f\u202e\u2066]')
+            self.assertIn('J\u00f6rg 5\u2030', shown)
 
 
 class Request(Case):

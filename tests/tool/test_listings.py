@@ -206,6 +206,9 @@ class Leases(Case):
             (b'\xed\xa0\x80', r'\xed\xa0\x80', r'\xed\xa0\x80'),
             (b'\xc0\xaf', r'\xc0\xaf', r'\xc0\xaf'),
             (b'cut\xe2\x82', r'cut\xe2\x82', r'cut\xe2\x82'),
+            (b'\xc2\x9b2J', '\x9b2J', r'\xc2\x9b2J'),
+            (b'\xe2\x80\xae\xd8\x9cevil', '\u202e\u061cevil', r'\xe2\x80\xae\xd8\x9cevil'),
+            (b'5\xe2\x80\xb0', '5\u2030', r'5\xe2\x80\xb0'),
             (b'z' * 255, 'z' * 255, 'z' * 255),
             (b'\xff' * 255, r'\xff' * 255, r'\xff' * 255),
         )
@@ -217,6 +220,11 @@ class Leases(Case):
                         if line.split()[0] == address]
                 self.assertEqual((row.split()[2], len(row.split())), (in_table, 9))
         self.assertEqual(len(self.ok('leases').splitlines()), len(cases) + 1)
+        # A terminal obeys these, and JSON is looked at, too.
+        for verb in (('leases', '--json'), ('history', '--json'),
+                     ('explain', '--user', '\x9b2J\u202e', '--json'),
+                     ('explain', '--user', '\x9b2J\u202e')):
+            self.assertNotRegex(self.ok(*verb), '[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u202e]')
 
     def test_nobody(self):
         self.configure('anonymous = "allow"; pools = ( { name = "p"; ranges = ( "10.0.0.0/24" ); } );')

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The cursor over bytes, the random order of numbers, hashes, owners' locks, directories. */
+/* The cursor over bytes, characters, the random order of numbers, hashes, owners' locks, directories.
+ */
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include "hash.h"
 #include "owner.h"
 #include "permute.h"
+#include "utf8.h"
 #include "wire.h"
 #include "scratch.h"
 #include "suite.h"
@@ -91,6 +93,69 @@ START_TEST(wire_stops_at_the_end)
 	wire_write_u8(&writer, 3);
 	ck_assert(writer.failed);
 	ck_assert_uint_eq(writer.at, 2);
+}
+END_TEST
+
+START_TEST(characters_are_told_from_what_is_none)
+{
+	static const struct {
+		const char *text;
+		size_t length;
+		bool is_control;
+	} cases[] = {
+		{ "a", 1, false },
+		{ "\n", 1, true },
+		{ "\x1b", 1, true },
+		{ "\x7f", 1, true },
+		{ "\xc3\xb6", 2, false },
+		{ "\xc2\x9b", 2, true },
+		{ "\xc2\xa0", 2, false },
+		{ "\xd8\x9c", 2, true },
+		{ "\xe2\x80\x8e", 3, true },
+		{ "\xe2\x80\xa8", 3, true },
+		{ "\xe2\x80\xae", 3, true },
+		{ "\xe2\x80\xb0", 3, false }, /* per mille */
+		{ "\xe2\x81\xa6", 3, true },
+		{ "\xe2\x81\xaa", 3, false },
+		{ "\xf0\x9f\x98\x80", 4, false },
+		{ "\xff", 0, false },
+		{ "\xc3", 0, false },
+		{ "\xc3\n", 0, false },
+		{ "\xe2\x82", 0, false },
+		{ "\xc0\xaf", 0, false },         /* longer than it has to be */
+		{ "\xe0\x80\xaf", 0, false },     /* the same */
+		{ "\xed\xa0\x80", 0, false },     /* half of a pair */
+		{ "\xf4\x90\x80\x80", 0, false }, /* beyond Unicode */
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t length = utf8_length(cases[i].text);
+
+		ck_assert_msg(length == cases[i].length, "case %zu", i);
+		ck_assert_msg(length == 0 ||
+				      utf8_is_control(cases[i].text, length) == cases[i].is_control,
+			      "case %zu", i);
+	}
+}
+END_TEST
+
+START_TEST(what_is_shown_is_cut_between_characters)
+{
+	static const char text[] = "\xc3\xb6\x1b\xff.\xc2\x9b";
+	static const char whole[] = "\xc3\xb6\\x1b\\xff.\\xc2\\x9b";
+	static const size_t cuts[] = { 0, 2, 6, 10, 11, sizeof(whole) - 1 };
+	char buf[sizeof(whole)];
+	size_t cut = 0;
+
+	for (size_t size = 1; size <= sizeof(buf); size++) {
+		if (cuts[cut + 1] < size)
+			cut++;
+		memset(buf, '#', sizeof(buf));
+		ck_assert_ptr_eq(utf8_show(text, buf, size), buf);
+		ck_assert_uint_eq(strlen(buf), cuts[cut]);
+		ck_assert_mem_eq(buf, whole, cuts[cut]);
+	}
+	ck_assert_str_eq(buf, whole);
 }
 END_TEST
 
@@ -291,6 +356,8 @@ int main(void)
 	tcase_add_checked_fixture(tcase, begin, end);
 	tcase_add_test(tcase, wire_round_trip);
 	tcase_add_test(tcase, wire_stops_at_the_end);
+	tcase_add_test(tcase, characters_are_told_from_what_is_none);
+	tcase_add_test(tcase, what_is_shown_is_cut_between_characters);
 	tcase_add_test(tcase, permute_visits_every_number_once);
 	tcase_add_test(tcase, a_hash_is_fnv_1a);
 	tcase_add_test(tcase, an_owner_excludes_others);
