@@ -8,8 +8,6 @@
 #include "endpoint.h"
 #include "libmadcap.h"
 
-#define TIME_MAX_SEC ((int64_t)UINT32_MAX) /* the protocol's 32 bits */
-
 /* ---- what is wished for ---------------------------------------------------------------------- */
 
 /* start 0 is now, stop 0 the server's choice (CL-6); stop before start is no lease (MC-7). */
@@ -18,8 +16,8 @@ static int put_times(struct madcap *m, struct madcap_query *query, const struct 
 	int64_t now = wall_clock(), start = wish->start, stop = wish->stop;
 	int64_t from = start > now ? start : now;
 
-	if (start < 0 || stop < 0 || start > TIME_MAX_SEC || stop > TIME_MAX_SEC ||
-	    wish->seconds < 0 || wish->seconds > TIME_MAX_SEC)
+	if (start < 0 || stop < 0 || start >= LEASE_TIME_MAX_SEC || stop > LEASE_TIME_MAX_SEC ||
+	    wish->seconds < 0 || wish->seconds > LEASE_TIME_MAX_SEC)
 		return fail_with(m, MADCAP_E_ARGUMENT, "times must be from 1970 to 2106");
 	if (stop != 0 && wish->seconds != 0)
 		return fail_with(m, MADCAP_E_ARGUMENT, "either a stop or a number of seconds");
@@ -29,11 +27,11 @@ static int put_times(struct madcap *m, struct madcap_query *query, const struct 
 		return fail_with(m, MADCAP_E_ARGUMENT, "the lease would be over already");
 	query->start_sec = start > now ? (uint32_t)start : 0;
 	query->lease_sec = stop != 0 ? (uint32_t)(stop - from) : (uint32_t)wish->seconds;
-	if (wish->min_seconds < 0 || wish->min_seconds > TIME_MAX_SEC ||
+	if (wish->min_seconds < 0 || wish->min_seconds > LEASE_TIME_MAX_SEC ||
 	    (query->lease_sec != 0 && wish->min_seconds > query->lease_sec))
 		return fail_with(m, MADCAP_E_ARGUMENT,
 				 "the shortest lease time is above the one wished for");
-	if (wish->latest_start < 0 || wish->latest_start > TIME_MAX_SEC ||
+	if (wish->latest_start < 0 || wish->latest_start > LEASE_TIME_MAX_SEC ||
 	    (wish->latest_start != 0 && wish->latest_start < wish->start))
 		return fail_with(m, MADCAP_E_ARGUMENT, "the latest start is before the start");
 	query->min_lease_sec = (uint32_t)wish->min_seconds;
@@ -412,9 +410,9 @@ static int renew_here(struct madcap *m, const struct madcap_lease *lease,
 	if (renewed == NULL)
 		return fail_with(m, MADCAP_E_NO_MEMORY, "out of memory");
 	renewed->start_sec = times->start_sec != 0 ? (int64_t)times->start_sec : wall_clock();
-	renewed->stop_sec =
-		renewed->start_sec + (times->lease_sec != 0 ? (int64_t)times->lease_sec
-							    : lease->stop_sec - lease->start_sec);
+	renewed->stop_sec = lease_stop_of(
+		renewed->start_sec, times->lease_sec != 0 ? (int64_t)times->lease_sec
+							  : lease->stop_sec - lease->start_sec);
 	*ret = renewed;
 	return 0;
 }

@@ -15,7 +15,6 @@
 #include "endpoint.h"
 #include "parse.h"
 
-#define TIME_MAX_SEC INT64_C(0xffffffff) /* the protocol's 32 bits */
 #define READ_STEP 65536
 
 /* ---- the object ------------------------------------------------------------------------------ */
@@ -79,7 +78,7 @@ static bool check_head(const struct madcap_lease *lease, uint16_t *ret_family, s
 		error_set(error, "'%s' is no server", lease->server);
 	else if (!check_group(lease->scope, ret_family))
 		error_set(error, "'%s' is no scope: it must be a multicast address", lease->scope);
-	else if (lease->start_sec < 0 || lease->stop_sec > TIME_MAX_SEC)
+	else if (lease->start_sec < 0 || lease->stop_sec > LEASE_TIME_MAX_SEC)
 		error_set(error, "its times are not between 1970 and 2106");
 	else if (lease->stop_sec <= lease->start_sec)
 		error_set(error, "it ends before it starts");
@@ -444,6 +443,7 @@ static void sync_directory(const char *path)
 static bool replace(const char *path, const char *temporary, const char *text)
 {
 	bool good;
+	int errnum;
 	int fd;
 
 	unlink(temporary); /* of one who had our number and was killed in here */
@@ -457,9 +457,9 @@ static bool replace(const char *path, const char *temporary, const char *text)
 		sync_directory(path);
 		return true;
 	}
-	fd = errno;
+	errnum = errno;
 	unlink(temporary);
-	errno = fd;
+	errno = errnum;
 	return false;
 }
 

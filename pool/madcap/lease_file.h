@@ -21,6 +21,7 @@
 #define LEASE_FILE_SIZE_MAX (8u << 20) /* of the text; 65535 IPv6 addresses are 4 MB */
 #define LEASE_ADDRESSES_MAX 65535
 #define LEASE_TTL_UNKNOWN (-1)
+#define LEASE_TIME_MAX_SEC INT64_C(0xffffffff) /* the protocol's 32 bits: in 2106 */
 
 enum lease_file_code {
 	LEASE_FILE_E_NO_MEMORY = -1,
@@ -38,6 +39,13 @@ struct madcap_lease {
 	char (*addresses)[MADCAP_ADDRESS_TEXT];
 	size_t n_addresses;
 };
+
+/* When a lease of so many seconds stops: with the protocol's time, if not before. */
+static inline int64_t lease_stop_of(int64_t start_sec, int64_t lease_sec)
+{
+	return lease_sec < LEASE_TIME_MAX_SEC - start_sec ? start_sec + lease_sec
+							  : LEASE_TIME_MAX_SEC;
+}
 
 /* A lease with room for n addresses, n > 0, or NULL. */
 struct madcap_lease *lease_alloc(size_t n);

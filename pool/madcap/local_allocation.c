@@ -141,8 +141,8 @@ static void fill_lease(struct madcap_lease *lease, const struct madcap_query *qu
 	lease->id = query->id;
 	madcap_address_format(&query->scope, lease->scope);
 	lease->start_sec = start;
-	lease->stop_sec =
-		start + (query->lease_sec != 0 ? (int64_t)query->lease_sec : DEFAULT_LEASE_SEC);
+	lease->stop_sec = lease_stop_of(start, query->lease_sec != 0 ? (int64_t)query->lease_sec
+								     : DEFAULT_LEASE_SEC);
 	for (size_t i = 0; i < lease->n_addresses; i++) {
 		struct madcap_address address = in_urn(urn, permute(i, urn->size, key));
 

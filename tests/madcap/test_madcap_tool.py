@@ -595,6 +595,17 @@ class Local(Case):
             self.assertNotIn('socket(', trace)
         self.assertEqual(server.seen, [])
 
+    def test_a_lease_ends_with_the_protocols_time(self):
+        """What is kept of it can be read again."""
+        self.assert_done(run('request', '--local', '--scope', SCOPE, '--lease', '36500d',
+                             '--save', self.file))
+        for _ in range(2):
+            self.assertEqual(json.loads(self.file.read_text())['end'], '2106-02-07T06:28:15Z')
+            self.assert_done(run('renew', self.file, '--lease', '36500d', '--local'))
+        self.assert_done(run('release', self.file, '--local'))
+        self.assertEqual(run('request', '--local', '--scope', SCOPE, '--start',
+                             '@4294967295').returncode, 2)
+
     def test_works_without_any_network(self):
         if os.geteuid() != 0:
             self.skipTest('a network namespace needs root')
