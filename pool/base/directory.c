@@ -12,12 +12,15 @@
 #define OWN_MODE 0750
 #define PARENT_MODE 0755
 
-/* The umask of whoever started pppd must not decide who may read leases. */
+/* The umask of whoever started pppd must not decide who may read leases. Nor is a mode to be set
+ * afterwards: by then something else may stand there, where others may write. */
 static int make(const char *path, mode_t mode)
 {
-	if (mkdir(path, mode) != 0)
-		return errno == EEXIST ? 0 : -1;
-	return chmod(path, mode);
+	mode_t mask = umask(0);
+	int code = mkdir(path, mode);
+
+	umask(mask);
+	return code != 0 && errno != EEXIST ? -1 : 0;
 }
 
 static int make_path(char *part, struct error *error)

@@ -299,6 +299,34 @@ START_TEST(directories_are_made_with_the_right_mode)
 }
 END_TEST
 
+/* What mkdir() makes, for the test that has somebody take it away at once; elsewhere as it is. */
+static bool is_taken_away;
+
+int mkdir(const char *path, mode_t mode)
+{
+	int code = mkdirat(AT_FDCWD, path, mode);
+
+	if (code == 0 && is_taken_away) {
+		ck_assert_int_eq(rmdir(path), 0);
+		ck_assert_int_eq(symlink("victim", path), 0);
+	}
+	return code;
+}
+
+/* In a directory that others may write, too, something else may stand there a moment later. */
+START_TEST(nothing_is_done_to_what_takes_a_directorys_place)
+{
+	struct error error = { "" };
+	struct stat stat;
+
+	ck_assert_int_eq(mkdirat(dir_fd, "victim", 0700), 0);
+	is_taken_away = true;
+	ck_assert_int_eq(open_inside("run", true, &error), POOL_E_SYSTEM);
+	ck_assert_int_eq(fstatat(dir_fd, "victim", &stat, 0), 0);
+	ck_assert_uint_eq(stat.st_mode & 07777, 0700);
+}
+END_TEST
+
 START_TEST(directories_of_others_are_not_trusted)
 {
 	struct error error = { "" };
@@ -364,6 +392,7 @@ int main(void)
 	tcase_add_test(tcase, an_owner_survives_fork);
 	tcase_add_test(tcase, a_release_frees_what_a_child_still_has_open);
 	tcase_add_test(tcase, directories_are_made_with_the_right_mode);
+	tcase_add_test(tcase, nothing_is_done_to_what_takes_a_directorys_place);
 	tcase_add_test(tcase, directories_of_others_are_not_trusted);
 	tcase_add_test(tcase, every_code_has_words_of_its_own);
 	tcase_add_test(tcase, a_reason_that_is_too_long_is_cut);
