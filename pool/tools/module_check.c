@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -106,11 +107,14 @@ static enum verdict load_elsewhere(const char *path, struct error *why)
 	size_t len = 0;
 	ssize_t n;
 	pid_t pid;
+	int errnum;
 
-	if (pipe(ends) < 0)
+	/* Not for programs that the module starts: they may outlive the child. */
+	if (pipe2(ends, O_CLOEXEC) < 0)
 		return judge(why, UNCERTAIN, "cannot be tried: %s", strerror(errno));
 	fflush(stdout);
 	pid = fork();
+	errnum = errno;
 	if (pid == 0) {
 		close(ends[0]);
 		load_in_child(path, ends[1]);
@@ -122,7 +126,7 @@ static enum verdict load_elsewhere(const char *path, struct error *why)
 	close(ends[0]);
 	why->text[len] = '\0';
 	if (pid < 0)
-		return judge(why, UNCERTAIN, "cannot be tried: %s", strerror(errno));
+		return judge(why, UNCERTAIN, "cannot be tried: %s", strerror(errnum));
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFSIGNALED(status))

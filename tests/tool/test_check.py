@@ -135,6 +135,13 @@ class Modules(Case):
                                 complaint)
                 self.assertIn(problem, complaint)
 
+    def test_what_a_module_starts_is_not_waited_for(self):
+        fifo = self.dir / 'fifo'
+        os.mkfifo(fifo)
+        self.with_module(self.copy('starter'))
+        self.ok('check', env={**os.environ, 'STARTER_FIFO': os.fspath(fifo)})
+        fifo.write_text('that is all\n')
+
 
 if __name__ == '__main__':
     unittest.main()
