@@ -130,7 +130,8 @@ static bool read_range(struct config_loader *loader, const config_setting_t *at,
 	/* A likely slip deserves its own words: 10.64.0.1/16 for 10.64.0.0/16. */
 	if (slash != NULL && (size_t)(slash - value) < sizeof(addr_text)) {
 		snprintf(addr_text, sizeof(addr_text), "%.*s", (int)(slash - value), value);
-		if (parse_ip4(addr_text, &addr) && parse_unsigned(slash + 1, 1, 32, &prefix)) {
+		if (parse_ip4(addr_text, &addr) && parse_unsigned(slash + 1, 1, 32, &prefix) &&
+		    (addr & ~(UINT32_MAX << (32 - prefix))) != 0) {
 			addr &= UINT32_MAX << (32 - prefix);
 			loader_report(loader, at,
 				      "%s: %s has host bits set; the network is \"%s/%u\"", key,

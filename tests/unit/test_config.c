@@ -139,6 +139,8 @@ static const struct {
 	/* ranges */
 	{ "pools = ( { name = \"a\"; ranges = ( \"10.0.0.1/24\" ); } );",
 	  { "1: ranges: \"10.0.0.1/24\" has host bits set; the network is \"10.0.0.0/24\"" } },
+	{ "pools = ( { name = \"a\"; ranges = ( \"10.0.0.0/024\" ); } );",
+	  { "1: ranges: \"10.0.0.0/024\" is no range: write \"10.64.0.0/16\"" } },
 	{ "pools = ( { name = \"a\"; ranges = ( \"10.0.0/24\" ); } );",
 	  { "1: ranges: \"10.0.0/24\" is no range: write \"10.64.0.0/16\"" } },
 	{ "pools = ( { name = \"a\"; ranges = ( \"127.0.0.0/8\",\n\"0.0.0.0\",\n\"224.0.0.0/8\","
