@@ -667,11 +667,12 @@ void madcap_nesting_write(struct wire_writer *writer, unsigned int n,
 					unsigned int outer),
 			  const void *context)
 {
+	writer->failed |= n > UINT8_MAX;
 	wire_write_u8(writer, (uint8_t)n);
-	for (unsigned int inner = 0; inner < n; inner++) {
-		uint8_t row[32] = { 0 };
+	for (unsigned int inner = 0; inner < n && !writer->failed; inner++) {
+		uint8_t row[UINT8_MAX / 8 + 1] = { 0 };
 
-		for (unsigned int outer = 0; outer < n && n <= UINT8_MAX; outer++) {
+		for (unsigned int outer = 0; outer < n; outer++) {
 			unsigned int bit = nesting_bit(inner, outer);
 
 			if (outer != inner && nests(context, inner, outer))

@@ -211,7 +211,8 @@ void madcap_scope_name_write(struct wire_writer *writer, const struct madcap_sco
 bool madcap_nesting_is(const struct madcap_message *message, unsigned int inner,
 		       unsigned int outer);
 
-/* Writes the count and the matrix; nests(context, inner, outer) is asked for every pair. */
+/* Writes the count and the matrix; nests(context, inner, outer) is asked for every pair. More than 255
+ * scopes are a failure. */
 void madcap_nesting_write(struct wire_writer *writer, unsigned int n,
 			  bool (*nests)(const void *context, unsigned int inner,
 					unsigned int outer),

@@ -114,8 +114,8 @@ static unsigned int interface_of(struct msghdr *header)
 ssize_t udp_receive(struct udp *udp, size_t which, uint8_t *data, size_t size,
 		    struct udp_source *ret)
 {
-	uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
-			CMSG_SPACE(sizeof(struct in_pktinfo))];
+	_Alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct in6_pktinfo)) +
+						 CMSG_SPACE(sizeof(struct in_pktinfo))];
 	struct sockaddr_storage from = { .ss_family = AF_UNSPEC };
 	struct iovec vector = { data, size };
 	struct msghdr header = { .msg_name = &from,

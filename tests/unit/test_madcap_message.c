@@ -554,6 +554,21 @@ START_TEST(rfc2907_3_2_figure_4)
 }
 END_TEST
 
+/* Their count is one octet. */
+START_TEST(rfc2907_3_3_more_scopes_than_can_be_counted)
+{
+	static uint8_t buf[65536];
+	struct wire_writer writer;
+
+	wire_writer_init(&writer, buf, sizeof(buf));
+	madcap_nesting_write(&writer, UINT8_MAX, figure4, NULL);
+	ck_assert(!writer.failed);
+	wire_writer_init(&writer, buf, sizeof(buf));
+	madcap_nesting_write(&writer, UINT8_MAX + 1, figure4, NULL);
+	ck_assert(writer.failed);
+}
+END_TEST
+
 START_TEST(rfc2907_5_other_counts_are_ignored)
 {
 	struct madcap_message message = full(1, MADCAP_IPV4, bits("2 3 9 17"));
@@ -720,6 +735,7 @@ int main(void)
 	tcase_add_loop_test(tcase, octets_by_hand, 0, sizeof(octets) / sizeof(octets[0]));
 	tcase_add_test(tcase, rfc2730_3_10_example);
 	tcase_add_test(tcase, rfc2907_3_2_figure_4);
+	tcase_add_test(tcase, rfc2907_3_3_more_scopes_than_can_be_counted);
 	tcase_add_test(tcase, rfc2907_5_other_counts_are_ignored);
 	tcase_add_loop_test(tcase, printing, 0, N_COLUMNS);
 	tcase_add_test(tcase, printing_keeps_strange_text_out_of_logs);
