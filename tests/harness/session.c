@@ -514,7 +514,9 @@ static void set_up_files(void)
 
 static void load(void)
 {
-	progname = TEXT("ras-harness");
+	static char name[] = "ras-harness";
+
+	progname = name;
 	ifunit = config->unit;
 	gethostname(hostname, MAXNAMELEN - 1);
 	new_phase(PHASE_INITIALIZE);
