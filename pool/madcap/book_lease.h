@@ -25,8 +25,8 @@ struct client {
 };
 
 struct lease {
-	struct booker times;
-	struct lease *next; /* in its bucket */
+	struct booker times; /* first: lease_of() */
+	struct lease *next;  /* in its bucket */
 	struct client *client;
 	struct space *space;
 	uint64_t serial; /* its key on disk; 0: not there */
@@ -47,6 +47,14 @@ struct lease {
 	uint8_t wants_open;  /* how it is to be kept */
 	struct span spans[]; /* and behind them the identifier */
 };
+
+_Static_assert(offsetof(struct lease, times) == 0, "a booker is its lease's first member");
+
+/* The lease that an address is booked by: nobody else books any. */
+static inline struct lease *lease_of(const struct booking *booking)
+{
+	return (struct lease *)(void *)(uintptr_t)booking->by;
+}
 
 struct lease_index {
 	struct lease **buckets;

@@ -261,7 +261,7 @@ int book_find_address(const struct book *base, const struct madcap_address *addr
 		for (; booking != NULL; booking = booking->next) {
 			if (booking->by->start_sec > at_sec || booking->by->end_sec <= at_sec)
 				continue;
-			memory_book_show((const struct lease *)(const void *)booking->by, ret);
+			memory_book_show(lease_of(booking), ret);
 			return 0;
 		}
 	}

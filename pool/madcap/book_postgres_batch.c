@@ -132,8 +132,7 @@ static bool meet(struct memory_book *memory, const struct booking *booking,
 	bool alone = true;
 
 	for (; booking != NULL; booking = booking->next) {
-		/* The booker is the first member, and every lease is the index's. */
-		struct lease *other = (struct lease *)(void *)(uintptr_t)booking->by;
+		struct lease *other = lease_of(booking);
 		struct change same = { .times = other->times,
 				       .touched_sec = other->touched_sec,
 				       .state = other->state };

@@ -72,8 +72,7 @@ static void end_offers(struct memory_book *memory, const struct lease *lease, ui
 	const struct booking *booking = space_bookings(lease->space, address);
 
 	while (booking != NULL) {
-		/* The booker is the first member. */
-		const struct lease *other = (const struct lease *)(const void *)booking->by;
+		const struct lease *other = lease_of(booking);
 
 		booking = booking->next;
 		if (other->state != BOOK_OFFERED || !are_too_close(other, lease))

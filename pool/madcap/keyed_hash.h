@@ -2,6 +2,8 @@
 /*
  * keyed_hash.h - a hash for tables whose keys strangers choose: without the key, nobody can make
  * many of them fall into one bucket.
+ *
+ * Lease books in files have sums made with it (book_record.c): another hash is another BOOK_VERSION.
  */
 #ifndef RASIP_MADCAP_KEYED_HASH_H
 #define RASIP_MADCAP_KEYED_HASH_H
