@@ -331,6 +331,7 @@ void pool_settle(struct pool *pool)
 	struct remote *remote = pool->remote;
 	struct server_lease owed;
 	struct error ignored;
+	int code;
 
 	if (remote == NULL || remote->task != TASK_RELEASE)
 		return;
@@ -341,9 +342,10 @@ void pool_settle(struct pool *pool)
 	owed.busy_us = 0;
 	/* What cannot be delivered stays, for whoever comes by. */
 	if (madcap_client_code(&remote->talk.client) == 0 || remote_is_unknown(&remote->talk))
-		(void)server_lease_remove(pool, &remote->releasing, 1, &ignored);
-	else if (server_lease_change(pool, &remote->releasing, &owed, &ignored) < 0)
-		return; /* it is busy for a while longer, then */
+		code = server_lease_remove(pool, &remote->releasing, 1, &ignored);
+	else
+		code = server_lease_change(pool, &remote->releasing, &owed, &ignored);
+	(void)code; /* where that fails, it is busy for a while longer */
 }
 
 void remote_abandon(struct pool_served **served)

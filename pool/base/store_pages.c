@@ -76,6 +76,7 @@ int store_check_pages(const struct store_options *options, struct error *error)
 	const struct sigaction noticed = { .sa_handler = SIG_DFL };
 	struct sigaction before;
 	int status = 0;
+	int errnum;
 	bool ran;
 
 	if (access(options->path, F_OK) != 0)
@@ -85,10 +86,11 @@ int store_check_pages(const struct store_options *options, struct error *error)
 	if (before.sa_handler == SIG_IGN)
 		sigaction(SIGCHLD, &noticed, NULL);
 	ran = run_child(options, &status);
+	errnum = errno;
 	if (before.sa_handler == SIG_IGN)
 		sigaction(SIGCHLD, &before, NULL);
 	if (!ran) {
-		error_set_errno(error, errno, "%s: cannot have a process read it", options->path);
+		error_set_errno(error, errnum, "%s: cannot have a process read it", options->path);
 		return POOL_E_SYSTEM;
 	}
 	if (WIFEXITED(status) && WEXITSTATUS(status) == CHILD_FINE)

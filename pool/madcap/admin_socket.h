@@ -47,7 +47,8 @@ struct admin_service {
 
 struct admin_socket;
 
-/* Listens in state_dir, which is open as dir_fd; a socket left behind there is replaced. */
+/* Listens in state_dir, which the caller has to himself: a socket left behind there is replaced. 0,
+ * POOL_E_SYSTEM or POOL_E_NO_MEMORY. */
 int admin_socket_open(const char *state_dir, const struct admin_service *service,
 		      struct admin_socket **ret, struct error *error)
 	__attribute__((warn_unused_result));
