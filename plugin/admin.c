@@ -355,7 +355,7 @@ bool admin_release_for(struct admin *admin, const char *module, const char *user
 
 		if (entry->handle == NULL || entry->module->release_ip_address == NULL)
 			continue;
-		if (strncmp(entry->name, module, POOL_MODULE_MAX) != 0)
+		if (strcmp(entry->name, module) != 0)
 			continue;
 		call_release(admin, entry, user, port, address);
 		return true;

@@ -25,6 +25,7 @@
 #define CONFIG_DEFAULT_PATH "/etc/rasip/rasip.conf"
 #define CONFIG_BUILTIN "builtin" /* the path of the built-in pool in `modules` */
 #define CONFIG_POOL_NAME_MAX 63
+#define CONFIG_MODULE_NAME_MAX 63
 #define CONFIG_NO_POOL SIZE_MAX
 
 enum pool_backend { BACKEND_LOCAL, BACKEND_MADCAP };
@@ -32,7 +33,7 @@ enum pool_order { ORDER_LEAST_RECENT, ORDER_SEQUENTIAL, ORDER_RANDOM };
 enum pool_mode { MODE_OPEN, MODE_HOLD_DOWN, MODE_DRAIN };
 
 struct config_module {
-	char *name;
+	char *name;       /* 1 to CONFIG_MODULE_NAME_MAX printable ASCII characters */
 	char *path;       /* absolute, or CONFIG_BUILTIN */
 	char *argument;   /* never NULL; "" where none is given */
 	const char *file; /* and the line in it; NULL for the made-up one */

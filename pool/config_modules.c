@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MODULE_NAME_MAX 63
-
 static void read_module_name(struct config_loader *loader, const config_setting_t *setting,
 			     void *object)
 {
@@ -19,10 +17,10 @@ static void read_module_name(struct config_loader *loader, const config_setting_
 		value = "?"; /* given, if wrongly: not missing */
 	for (const char *c = value; *c != '\0'; c++)
 		printable = printable && *c >= ' ' && *c < 0x7f;
-	if (!printable || value[0] == '\0' || strlen(value) > MODULE_NAME_MAX)
+	if (!printable || value[0] == '\0' || strlen(value) > CONFIG_MODULE_NAME_MAX)
 		loader_report(loader, setting,
 			      "name: %s is no module name: 1 to %d printable ASCII characters",
-			      loader_quote(value, quoted), MODULE_NAME_MAX);
+			      loader_quote(value, quoted), CONFIG_MODULE_NAME_MAX);
 	loader_copy(loader, value, &module->name);
 }
 

@@ -64,7 +64,7 @@
 
 #define POOL_USER_MAX 255 /* bytes; pppd's own limit */
 #define POOL_PORT_MAX 63  /* bytes; longer port names are cut */
-#define POOL_MODULE_MAX 63
+#define POOL_MODULE_MAX CONFIG_MODULE_NAME_MAX
 #define POOL_SERVER_TEXT 72 /* "192.0.2.1:2535", or the like for IPv6, and the NUL */
 
 struct pool;

@@ -16,6 +16,11 @@ int64_t record_read_time(struct wire_reader *reader)
 	return reader->failed ? 0 : (int64_t)sec;
 }
 
+_Static_assert(sizeof(((struct key *)NULL)->bytes) <= STORE_KEY_MAX &&
+		       sizeof(((struct key *)NULL)->bytes) >=
+			       1 + (POOL_USER_MAX + 1) + 4 + 1 + 8 + 4,
+	       "the longest key, key_user_remembered(), fits");
+
 /* The boot clock, or an index: neither comes this far, so that a rest can be added to one, and the
  * difference of two of them is a number. */
 static uint64_t read_stamp(struct wire_reader *reader)

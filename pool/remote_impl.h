@@ -11,6 +11,9 @@
 
 #define REMOTE_SERVERS_MAX CONFIG_MADCAP_SERVERS_MAX
 
+_Static_assert(REMOTE_SERVERS_MAX == MADCAP_CLIENT_SERVERS_MAX,
+	       "who can be configured can be asked, and whom the client asked can be written down");
+
 /* How long nobody else touches a record on top of the time that the talk may take. A process that
  * is stopped for longer finds the record gone, and gives no address. */
 #define REMOTE_BUSY_SEC 60

@@ -6,6 +6,8 @@
 
 #include "address.h"
 
+_Static_assert(SPACE_STATES == BOOK_DENIED + 1, "a space counts leases of every state");
+
 static const struct memory_book *const_memory_book_of(const struct book *base)
 {
 	return (const struct memory_book *)(const void *)base;

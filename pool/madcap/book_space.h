@@ -47,6 +47,8 @@ struct run {
 	uint32_t is_outside : 1; /* not to be given away; here because it is booked */
 };
 
+#define SPACE_STATES 5
+
 struct space {
 	struct madcap_address scope;
 	struct madcap_address last;
@@ -56,10 +58,10 @@ struct space {
 	uint64_t free;   /* of them, not booked at all */
 	uint32_t extra_sec;
 	uint64_t random;
-	struct slab *runs;     /* of struct run */
-	struct slab *bookings; /* of struct booking */
-	uint64_t leases[5];    /* by enum book_state */
-	uint64_t addresses[5];
+	struct slab *runs;             /* of struct run */
+	struct slab *bookings;         /* of struct booking */
+	uint64_t leases[SPACE_STATES]; /* by enum book_state */
+	uint64_t addresses[SPACE_STATES];
 	bool is_configured;
 };
 
