@@ -43,8 +43,10 @@ WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wsign-conversion -Wcast-qual -W
 # Fortified functions need an optimiser, and hide mistakes from sanitizers.
 HARDENING := $(if $(SANITIZE),,$(if $(findstring FORTIFY,$(CPPFLAGS) $(CFLAGS)),,$(if \
 	$(filter -O1 -O2 -O3 -Os -Og,$(CFLAGS)),-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)) -fstack-protector-strong)
+# Quoted names only: <error.h> and <memory.h> stay the system's.
+INCLUDES := $(addprefix -iquote ,plugin pool pool/base)
 ALL_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -fPIC -fvisibility=hidden -MMD -MP \
-	-Iplugin -Ipool -Ipool/base $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) \
+	$(INCLUDES) $(WARNINGS) $(HARDENING) $(CPPFLAGS) $(CFLAGS) \
 	$(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 ALL_LDFLAGS := -Wl,-z,relro,-z,now $(LDFLAGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE))
 
@@ -212,7 +214,7 @@ $(BUILD)/bench/bench_madcapd: | $(BUILD)/madcapd
 
 # Fuzz targets and the pool they link are built apart, by clang with its own instrumentation.
 FUZZ_CC ?= clang
-FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP -Iplugin -Ipool -Ipool/base \
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -MMD -MP $(INCLUDES) \
 	-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 $(BUILD)/obj/fuzz/%.o: %.c $(FLAGS_STAMP)
 	$(call say,FUZZCC,$<)

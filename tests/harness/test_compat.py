@@ -12,7 +12,9 @@ FLAGS += ["-Wsign-conversion", "-Wcast-qual", "-Wundef", "-Wredundant-decls", "-
 
 class Compat(unittest.TestCase):
     def check(self, *include):
-        command = [os.environ.get("CC", "cc"), *FLAGS, "-Iplugin", "-Ipool", "-Ipool/base"]
+        command = [os.environ.get("CC", "cc"), *FLAGS]
+        for directory in ("plugin", "pool", "pool/base"):
+            command += ["-iquote", directory]
         sources = ["plugin/plugin.c", *glob.glob("plugin/pppd_*.c", root_dir=TOP)]
         self.assertGreater(len(sources), 1)
         done = subprocess.run(
