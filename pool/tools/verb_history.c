@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "line.h"
+#include "row.h"
 #include "parse.h"
 
 struct event_rows {
@@ -29,37 +29,37 @@ static void print_table(const struct past_list *list)
 
 struct event_line {
 	const struct past_list *list;
-	struct line line;
+	struct row row;
 };
 
 static void put_event(void *context, size_t i, struct sheet *sheet)
 {
 	struct event_line *event = context;
-	struct line *line = &event->line;
+	struct row *row = &event->row;
 	const struct pool_past past = past_event(event->list, i);
 	bool user = event_has_user(past.kind);
 	char buf[512];
 
-	line_begin(line, i, sheet);
-	line_time(line, "time", past.time_sec);
-	line_member(line, "event", event_name(past.kind));
-	line_address(line, "address", past.addr_be);
-	line_member(line, "pool", text_or_null(past.pool));
-	line_member(line, "user", user ? past.user : NULL);
-	line_member(line, "port", text_or_null(past.port));
-	line_number(line, "pid", past.pid);
-	line_time(line, "granted", past.granted_sec);
-	line_member(line, "how", past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
-	line_member(line, "module", text_or_null(past.module));
-	line_member(line, "detail", event_detail(&past, buf, sizeof(buf)));
-	line_end(line, sheet);
+	row_begin(row, i, sheet);
+	row_time(row, "time", past.time_sec);
+	row_member(row, "event", event_name(past.kind));
+	row_address(row, "address", past.addr_be);
+	row_member(row, "pool", text_or_null(past.pool));
+	row_member(row, "user", user ? past.user : NULL);
+	row_member(row, "port", text_or_null(past.port));
+	row_number(row, "pid", past.pid);
+	row_time(row, "granted", past.granted_sec);
+	row_member(row, "how", past.kind == POOL_EVENT_GRANT ? pool_how_name(past.how) : NULL);
+	row_member(row, "module", text_or_null(past.module));
+	row_member(row, "detail", event_detail(&past, buf, sizeof(buf)));
+	row_end(row, sheet);
 }
 
 static void print_json(const struct past_list *list)
 {
 	const struct event_line context = { .list = list };
 
-	lines_print(&(struct listing){ list->n, put_event, &context, sizeof(context) });
+	rows_print(&(struct listing){ list->n, put_event, &context, sizeof(context) });
 }
 
 static int list_events(struct pool *pool, const struct past_filter *filter, bool json)

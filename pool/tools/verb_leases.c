@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tool.h"
 
-#include "line.h"
+#include "row.h"
 #include "parse.h"
 
 /* The kernel is asked for one lease at a time: for so many it is not felt. */
@@ -99,40 +99,40 @@ static void print_table(const struct kept_list *list)
 
 struct lease_line {
 	const struct kept_list *list;
-	struct line line;
+	struct row row;
 };
 
 static void put_lease(void *context, size_t i, struct sheet *sheet)
 {
 	struct lease_line *lease = context;
-	struct line *line = &lease->line;
+	struct row *row = &lease->row;
 	const struct texts *texts = &lease->list->texts;
 	const struct kept *kept = &lease->list->records[i];
 	bool active = kept->state == POOL_STATE_ACTIVE;
 
-	line_begin(line, i, sheet);
-	line_address(line, "address", kept->addr_be);
-	line_member(line, "pool", text_or_null(text_at(texts, kept->pool)));
+	row_begin(row, i, sheet);
+	row_address(row, "address", kept->addr_be);
+	row_member(row, "pool", text_or_null(text_at(texts, kept->pool)));
 	/* An active lease without a user name is nobody's, and "" is nobody's name. */
-	line_member(line, "user",
-		    active ? text_at(texts, kept->user) : text_or_null(text_at(texts, kept->user)));
-	line_member(line, "port", text_or_null(text_at(texts, kept->port)));
-	line_member(line, "state", state_name(kept->state));
-	line_time(line, "since", kept->since_sec);
-	line_time(line, "expires", kept->expires_sec);
-	line_number(line, "pid", active ? kept->pid : 0);
+	row_member(row, "user",
+		   active ? text_at(texts, kept->user) : text_or_null(text_at(texts, kept->user)));
+	row_member(row, "port", text_or_null(text_at(texts, kept->port)));
+	row_member(row, "state", state_name(kept->state));
+	row_time(row, "since", kept->since_sec);
+	row_time(row, "expires", kept->expires_sec);
+	row_number(row, "pid", active ? kept->pid : 0);
 	/* Only a MADCAP pool's lease has these. */
-	line_member(line, "server", text_or_null(text_at(texts, kept->server)));
-	line_address(line, "group", kept->group_be);
-	line_member(line, "owner", owner_name(kept));
-	line_end(line, sheet);
+	row_member(row, "server", text_or_null(text_at(texts, kept->server)));
+	row_address(row, "group", kept->group_be);
+	row_member(row, "owner", owner_name(kept));
+	row_end(row, sheet);
 }
 
 static void print_json(const struct kept_list *list)
 {
 	const struct lease_line context = { .list = list };
 
-	lines_print(&(struct listing){ list->n, put_lease, &context, sizeof(context) });
+	rows_print(&(struct listing){ list->n, put_lease, &context, sizeof(context) });
 }
 
 /* A name that no pool has and no lease remembers is a slip, not an empty pool. */

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "line.h"
+#include "row.h"
 #include "parse.h"
 
 struct holding {
@@ -260,32 +260,32 @@ static void print_table(const struct search *search)
 
 struct holding_line {
 	const struct holding *found;
-	struct line line;
+	struct row row;
 };
 
 static void put_holding(void *context, size_t i, struct sheet *sheet)
 {
 	struct holding_line *lines = context;
-	struct line *line = &lines->line;
+	struct row *row = &lines->row;
 	const struct holding *holding = &lines->found[i];
 
-	line_begin(line, i, sheet);
-	line_address(line, "address", holding->addr_be);
-	line_member(line, "pool", text_or_null(holding->pool));
-	line_member(line, "user", holding->user);
-	line_member(line, "port", text_or_null(holding->port));
-	line_number(line, "pid", holding->pid);
-	line_time(line, "from", holding->from_sec);
-	line_time(line, "to", holding->to_sec);
-	line_member(line, "end", holding->end);
-	line_end(line, sheet);
+	row_begin(row, i, sheet);
+	row_address(row, "address", holding->addr_be);
+	row_member(row, "pool", text_or_null(holding->pool));
+	row_member(row, "user", holding->user);
+	row_member(row, "port", text_or_null(holding->port));
+	row_number(row, "pid", holding->pid);
+	row_time(row, "from", holding->from_sec);
+	row_time(row, "to", holding->to_sec);
+	row_member(row, "end", holding->end);
+	row_end(row, sheet);
 }
 
 static void print_json(const struct search *search)
 {
 	const struct holding_line context = { .found = search->found };
 
-	lines_print(&(struct listing){ search->n, put_holding, &context, sizeof(context) });
+	rows_print(&(struct listing){ search->n, put_holding, &context, sizeof(context) });
 }
 
 /* That nobody is known is worth less where the history does not go back that far. */
