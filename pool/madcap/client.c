@@ -124,6 +124,7 @@ static void ask(struct madcap_client *client, const struct madcap_now *now)
 static void ask_server(struct madcap_client *client, size_t i, const struct madcap_now *now)
 {
 	client->server = i;
+	client->elsewhere = i > 0;
 	client->peer = client->servers.server[i];
 	ask(client, now);
 }

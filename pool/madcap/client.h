@@ -90,7 +90,8 @@ struct madcap_query {
 	char language[MADCAP_CLIENT_LANGUAGE_MAX + 1]; /* scopes: of their names; "": all names */
 	int64_t retry_ms; /* request, renew: for how long a server's "come back later" is followed
 	                     (Retry After, 2.13.2); 0: servers are not told that we would */
-	/* Feature codes (2.13); Retry After may not be among them. */
+	/* Feature codes (2.13); Retry After may not be among them. Of a renewal or release the servers
+	 * behind the first one, which has granted the lease, are always required to share it. */
 	uint16_t requested[MADCAP_CLIENT_FEATURES_MAX], required[MADCAP_CLIENT_FEATURES_MAX];
 	size_t n_requested, n_required;
 };
@@ -147,7 +148,8 @@ struct madcap_client {
 	struct madcap_query query;
 	struct madcap_range ranges[MADCAP_CLIENT_RANGES_MAX]; /* the query's */
 	struct madcap_servers servers;
-	size_t server; /* the one that is asked */
+	size_t server;  /* the one that is asked */
+	bool elsewhere; /* it is not the first one */
 
 	/* The message that is out, and how often it has been sent. */
 	uint8_t message[MADCAP_CLIENT_MESSAGE_MAX];

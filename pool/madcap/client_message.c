@@ -116,9 +116,9 @@ bool client_query_check(const struct madcap_query *query, const struct madcap_se
 /* The lists of a message while it is made. */
 struct lists {
 	uint8_t ranges[MADCAP_CLIENT_RANGES_MAX * 18];
-	uint8_t supported[2 * (2 * MADCAP_CLIENT_FEATURES_MAX + 1)];
+	uint8_t supported[2 * (2 * MADCAP_CLIENT_FEATURES_MAX + 2)];
 	uint8_t requested[2 * MADCAP_CLIENT_FEATURES_MAX];
-	uint8_t required[2 * MADCAP_CLIENT_FEATURES_MAX];
+	uint8_t required[2 * (MADCAP_CLIENT_FEATURES_MAX + 1)];
 	uint8_t options[2];
 };
 
@@ -178,19 +178,34 @@ static void put_wish(const struct madcap_client *client, struct madcap_message *
 	}
 }
 
-static void put_features(const struct madcap_query *query, struct madcap_message *message,
+/* Another server than the one that granted the lease has to know of it (2.2.7, 2.2.8). */
+static bool needs_mobility(const struct madcap_client *client)
+{
+	return client->elsewhere &&
+	       (client->type == MADCAP_RENEW || client->type == MADCAP_RELEASE);
+}
+
+static void put_features(const struct madcap_client *client, struct madcap_message *message,
 			 struct lists *lists)
 {
+	const struct madcap_query *query = &client->query;
 	struct wire_writer supported, requested, required;
+	bool mobile = needs_mobility(client);
 
-	if (query->retry_ms == 0 && query->n_requested == 0 && query->n_required == 0)
+	if (query->retry_ms == 0 && query->n_requested == 0 && query->n_required == 0 && !mobile)
 		return;
 	wire_writer_init(&supported, lists->supported, sizeof(lists->supported));
 	wire_writer_init(&requested, lists->requested, sizeof(lists->requested));
 	wire_writer_init(&required, lists->required, sizeof(lists->required));
 	if (query->retry_ms != 0)
 		wire_write_u16(&supported, MADCAP_FEATURE_RETRY_AFTER);
+	if (mobile) {
+		wire_write_u16(&supported, MADCAP_FEATURE_SERVER_MOBILITY);
+		wire_write_u16(&required, MADCAP_FEATURE_SERVER_MOBILITY);
+	}
 	for (size_t i = 0; i < query->n_requested; i++) {
+		if (mobile && query->requested[i] == MADCAP_FEATURE_SERVER_MOBILITY)
+			continue;
 		wire_write_u16(&supported, query->requested[i]);
 		wire_write_u16(&requested, query->requested[i]);
 	}
@@ -235,8 +250,7 @@ bool client_message_make(struct madcap_client *client, int64_t unix_sec)
 		put_wish(client, &message, &lists);
 	if (client->type != MADCAP_GETINFO && client->type != MADCAP_RELEASE)
 		put_times(&client->query, unix_sec, &message);
-	if (client->type != MADCAP_RELEASE)
-		put_features(&client->query, &message, &lists);
+	put_features(client, &message, &lists);
 	return madcap_message_encode(&message, client->message, sizeof(client->message),
 				     &client->message_size);
 }

@@ -113,12 +113,14 @@ void release_unheard(struct madcap *m, const struct madcap_query *granted,
 {
 	struct madcap_query query = { .operation = MADCAP_RELEASE_LEASE,
 				      .family = granted->family,
-				      .id = granted->id };
+				      .id = granted->id,
+				      .n_required = granted->n_required };
 	struct madcap_servers servers = { .server = { *server }, .n = 1, .tries = 1 };
 	struct madcap_now now = read_clocks();
 	struct madcap_output out;
 	struct udp udp;
 
+	memcpy(query.required, granted->required, sizeof(query.required));
 	udp_init(&udp, m->interface);
 	if (madcap_client_start(&m->client, &query, &servers, &now, NULL) == 0 &&
 	    madcap_client_output(&m->client, &out))

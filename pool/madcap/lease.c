@@ -317,6 +317,14 @@ static int ask_in_order(struct madcap *m, struct madcap_query *query,
 	return refusal >= 0 ? MADCAP_E_REFUSED : code;
 }
 
+/* Of a server that has not granted the lease itself (2.2.7, 2.2.8). */
+static void require_mobility(struct madcap_query *query)
+{
+	query->n_requested = 0;
+	query->required[0] = MADCAP_FEATURE_SERVER_MOBILITY;
+	query->n_required = 1;
+}
+
 /* A server that shares its leases with the silent ones can end what they may have granted. */
 static void release_elsewhere(struct madcap *m, const struct madcap_query *asked,
 			      const struct madcap_lease *lease)
@@ -324,6 +332,7 @@ static void release_elsewhere(struct madcap *m, const struct madcap_query *asked
 	struct madcap_query query = { .family = asked->family };
 	struct madcap_endpoint server;
 
+	require_mobility(&query);
 	for (size_t i = 0; i < m->n_unheard; i++) {
 		query.id = m->unheard[i];
 		if (lease->mobile && madcap_endpoint_parse(lease->server, &server))
@@ -442,7 +451,8 @@ static int holders(struct madcap *m, const struct madcap_lease *lease, struct ma
 static bool is_worth_another(const struct madcap *m, int code)
 {
 	return code == MADCAP_E_TIMED_OUT || code == MADCAP_E_SYSTEM ||
-	       (code == MADCAP_E_REFUSED && m->refusal == MADCAP_ERR_NOT_COMPLETED);
+	       (code == MADCAP_E_REFUSED && (m->refusal == MADCAP_ERR_NOT_COMPLETED ||
+					     m->refusal == MADCAP_ERR_FEATURE_UNSUPPORTED));
 }
 
 /* One after the other, until one has an answer that counts. */
@@ -458,6 +468,8 @@ static int ask_holders(struct madcap *m, struct madcap_query *query,
 	int code = MADCAP_E_TIMED_OUT;
 
 	for (size_t i = 0; i < all->n; i++) {
+		if (i > 0)
+			require_mobility(query);
 		one.server[0] = all->server[i];
 		one.total_ms = (end_ms - monotonic_ms()) / (int64_t)(all->n - i);
 		if (one.total_ms <= 0)

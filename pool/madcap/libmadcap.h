@@ -92,7 +92,8 @@ void server_group(const struct madcap *m, uint16_t family, struct madcap_servers
 int exchange(struct madcap *m, const struct madcap_query *query,
 	     const struct madcap_servers *servers);
 
-/* Sends a release once and does not wait: the server may have granted what it did not answer. */
+/* Sends a release once and does not wait: the server may have granted what it did not answer. Of `granted`
+ * it is the identifier, the family and what is required that count. */
 void release_unheard(struct madcap *m, const struct madcap_query *granted,
 		     const struct madcap_endpoint *server);
 

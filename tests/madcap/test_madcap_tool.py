@@ -552,6 +552,21 @@ class Kept(Case):
                               'no answer from')
         self.assertEqual(other.seen, [])
 
+    def test_rfc_2_2_7_and_2_2_8_other_servers_are_required_to_share_the_lease(self):
+        alone = self.serve(lambda message: nak(message, wire.FEATURE_MISSING, wire.u16(0)))
+        other = self.serve(self.answer)
+        for verb, server in (
+                ('renew', self.serve(lambda message: nak(message, wire.NOT_COMPLETED))),
+                ('release', self.serve())):
+            self.write_lease(server.name, mobile=True)
+            self.assert_done(run(verb, self.file, '--server', alone.name, '--server', other.name,
+                                 '--timeout', '6s'))
+            self.assertEqual((server.seen[0].features or ((), (), []))[2], [])
+            for each in (alone, other):
+                self.assertEqual(each.seen[-1].features[1:], ([], [wire.MOBILITY]))
+                self.assertIn(wire.MOBILITY, each.seen[-1].features[0])
+        self.assertEqual(other.steps(), ['RENEW', 'RELEASE'])
+
     def test_release_by_id(self):
         request_id = '00' + '42' * 16
         self.assert_done(run('release', '--request-id', request_id, '--server',

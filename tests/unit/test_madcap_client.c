@@ -212,6 +212,42 @@ START_TEST(rfc_2_2_4_after_a_nak_the_next_server_with_a_new_xid)
 }
 END_TEST
 
+/* Whoever did not grant the lease has to know of it as well. */
+START_TEST(rfc_2_2_7_and_2_2_8_another_server_is_required_to_share_the_lease)
+{
+	static const struct {
+		enum madcap_operation operation;
+		uint8_t type;
+		bool requested, required;
+	} kinds[] = {
+		{ MADCAP_REQUEST_LEASE, MADCAP_REQUEST, true, false },
+		{ MADCAP_RENEW_LEASE, MADCAP_RENEW, true, true },
+		{ MADCAP_RELEASE_LEASE, MADCAP_RELEASE, false, true },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct madcap_query query = query_of(kinds[i].operation);
+		struct madcap_servers servers = servers_of(2, 0);
+		struct madcap_features *features;
+		struct madcap_message message;
+
+		query.requested[0] = MADCAP_FEATURE_SERVER_MOBILITY;
+		query.n_requested = kinds[i].requested;
+		start(&query, &servers);
+		message = sent(kinds[i].type);
+		features = &message.features;
+		ck_assert_uint_eq(features->requested.size, kinds[i].requested ? 2 : 0);
+		ck_assert_uint_eq(features->required.size, 0);
+		ck_assert(give(&no, &server_a));
+		message = sent(kinds[i].type);
+		ck_assert(madcap_address_equal(&sent_out.to.address, &server_b.address));
+		ck_assert_uint_eq(features->supported.size, 2);
+		ck_assert_uint_eq(features->required.size, kinds[i].required ? 2 : 0);
+		ck_assert_uint_eq(features->requested.size, kinds[i].required ? 0 : 2);
+	}
+}
+END_TEST
+
 START_TEST(t18_all_refuse_or_are_silent_then_it_is_a_refusal)
 {
 	struct madcap_query query = query_of(MADCAP_REQUEST_LEASE);
@@ -418,6 +454,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc_2_13_address_of_the_asked_server_is_kept);
 	tcase_add_test(tcase, rfc_3_17_after_a_nak_nothing_is_sent_again);
 	tcase_add_test(tcase, rfc_2_2_4_after_a_nak_the_next_server_with_a_new_xid);
+	tcase_add_test(tcase, rfc_2_2_7_and_2_2_8_another_server_is_required_to_share_the_lease);
 	tcase_add_test(tcase, t18_all_refuse_or_are_silent_then_it_is_a_refusal);
 	tcase_add_test(tcase, rfc_2_2_8_release_and_its_ack);
 	tcase_add_test(tcase, mc_9_renewal_changes_times);
