@@ -147,6 +147,28 @@ static void note_drops(struct net *net, size_t socket, const struct cmsghdr *con
 	net->kernel_drops[socket] = drops;
 }
 
+/*
+ * The interface's own address need not be one that we listen on. Where the answer comes from is where
+ * the client renews its lease, so it is one of those.
+ */
+static void choose_own(const struct net *net, struct net_datagram *datagram)
+{
+	const union net_address *listen = NULL;
+
+	for (size_t i = 0; i < net->sockets.n; i++) {
+		const struct socket_entry *entry = &net->sockets.list[i];
+
+		if (entry->is_group || entry->actual.sa.sa_family != datagram->asked.sa.sa_family)
+			continue;
+		if (net_is_any(&entry->actual) || net_same_host(&entry->actual, &datagram->own))
+			return;
+		if (listen == NULL)
+			listen = &entry->actual;
+	}
+	if (listen != NULL)
+		datagram->own = *listen;
+}
+
 /* Fills in what came with the datagram. False: nobody is to get an answer. */
 static bool note_message(struct net *net, size_t socket, struct net_datagram *datagram,
 			 struct mmsghdr *header)
@@ -168,9 +190,12 @@ static bool note_message(struct net *net, size_t socket, struct net_datagram *da
 	}
 	if (datagram->asked.sa.sa_family == AF_UNSPEC || datagram->peer.in.sin_port == 0)
 		return false;
-	if (datagram->asked.sa.sa_family == AF_INET6 && net_is_multicast(&datagram->asked))
-		interfaces_own(&net->interfaces, datagram->ifindex, &datagram->peer,
-			       &datagram->own);
+	if (net_is_multicast(&datagram->asked)) {
+		if (datagram->asked.sa.sa_family == AF_INET6)
+			interfaces_own(&net->interfaces, datagram->ifindex, &datagram->peer,
+				       &datagram->own);
+		choose_own(net, datagram);
+	}
 	return datagram->own.sa.sa_family != AF_UNSPEC && !net_is_any(&datagram->own);
 }
 

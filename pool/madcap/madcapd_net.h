@@ -40,7 +40,8 @@ union net_address {
 struct net_datagram {
 	union net_address peer;
 	union net_address asked; /* where it was sent to: one of our addresses, or a group */
-	union net_address own;   /* the address of ours to answer from; AF_UNSPEC: none is known */
+	union net_address own;   /* the address of ours to answer from, one that we listen on;
+	                            AF_UNSPEC: none is known */
 	unsigned int ifindex;    /* where it came in */
 	int fd;
 	size_t length;

@@ -1230,6 +1230,24 @@ class Multicast(madcapd.Case):
         self.assertEqual(self.it.source[0], '192.0.2.1')
         self.assert_ack(self.it.ask(wire.request(ORG['first'])))
 
+    def test_answers_from_an_address_that_it_listens_on(self):
+        """Where the lease is to be renewed, there has to be somebody."""
+        self.one.stop()
+        for address in ('192.0.2.77/24', '2001:db8::77/64'):
+            self.network.ip('-n', self.network.space('one'), 'address', 'add', address, 'dev',
+                            'eth0', *(('nodad',) if ':' in address else ()))
+        self.write_config(ORG, SITE, SCOPE6, listen=['192.0.2.77', '2001:db8::77'],
+                          port=wire.PORT, interfaces=['eth0'])
+        self.launch(wrap=self.network.wrap('one')).wait_ready()
+        answer = self.it.ask(wire.discover(ORG['first']), to='239.255.255.254')
+        self.assertEqual((answer.server, self.it.source[0]), ('192.0.2.77', '192.0.2.77'))
+        self.assert_ack(self.it.ask(wire.request(ORG['first']), to=answer.server))
+        with self.network.enter('client'):
+            index = socket.if_nametoindex('eth0')
+        self.six.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+        answer = self.six.ask(wire.discover(SCOPE6['first']), to='ff15::ffff:fffe')
+        self.assertEqual((answer.server, self.six.source[0]), ('2001:db8::77', '2001:db8::77'))
+
     def test_no_group_without_interfaces(self):
         self.write_config(ORG, SITE, listen=['0.0.0.0'], port=wire.PORT)
         self.one.send_signal(signal.SIGHUP)
