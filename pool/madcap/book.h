@@ -82,6 +82,10 @@ struct book_lease {
 /* index < n_ranges */
 struct book_range book_lease_range(const struct book_lease *lease, size_t index);
 
+/* Whether all of its addresses are in a List of Address Ranges, as in a message of its scope's
+ * family. */
+bool book_lease_is_within(const struct book_lease *lease, struct madcap_bytes ranges);
+
 /* The addresses of one scope that may be given away. */
 struct book_space {
 	struct madcap_address scope; /* first and last of the scope, given away or not */

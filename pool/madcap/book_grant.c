@@ -393,6 +393,35 @@ int book_grant(struct book *base, const struct book_wish *wish, struct book_leas
 	return code;
 }
 
+/* ---- what was granted, again ------------------------------------------------------------------ */
+
+static int by_lo(const void *a, const void *b)
+{
+	const struct piece *x = a, *y = b;
+
+	return x->lo < y->lo ? -1 : x->lo > y->lo;
+}
+
+bool book_lease_is_within(const struct book_lease *shown, struct madcap_bytes ranges)
+{
+	const struct lease *lease = shown->place;
+	const struct book_wish wish = { .only = ranges };
+	struct claim claim = { .wish = &wish, .space = lease->space };
+	struct piece listed[LISTED_MAX];
+
+	read_list(&claim, listed);
+	qsort(listed, claim.n_listed, sizeof(listed[0]), by_lo);
+	for (size_t i = 0; i < lease->n_spans; i++) {
+		uint64_t at = lease->spans[i].first, behind = at + lease->spans[i].count;
+
+		for (size_t j = 0; j < claim.n_listed && listed[j].lo <= at && at < behind; j++)
+			at = listed[j].hi >= at ? listed[j].hi + 1 : at;
+		if (at < behind)
+			return false;
+	}
+	return true;
+}
+
 /* ---- renewing -------------------------------------------------------------------------------- */
 
 /* What other leases of its addresses leave to a lease. */

@@ -63,6 +63,58 @@ static bool find_scope(struct exchange *exchange)
 	return false;
 }
 
+/* ---- a lease that is there already ----------------------------------------------------------- */
+
+/* Whether its addresses are what is asked for (3.8, 3.11). */
+static bool has_what_is_asked(const struct exchange *exchange, const struct book_lease *lease)
+{
+	const struct madcap_message *in = &exchange->in;
+	bool counted = madcap_message_has(in, MADCAP_OPT_COUNT);
+	uint32_t least = counted ? in->count_min : 1;
+	uint32_t most = counted ? in->count_desired : 1;
+
+	return lease->n_addresses >= least && lease->n_addresses <= most &&
+	       (!madcap_message_has(in, MADCAP_OPT_RANGES) ||
+		book_lease_is_within(lease, in->ranges));
+}
+
+/* Whether its times are (3.15, 3.16). */
+static bool lasts_as_asked(const struct exchange *exchange, const struct book_lease *lease)
+{
+	const struct madcap_message *in = &exchange->in;
+	uint32_t now = server_now(exchange->server);
+	uint32_t start = lease->start_sec > now ? lease->start_sec : now;
+
+	if (madcap_message_has(in, MADCAP_OPT_MIN_LEASE_TIME) &&
+	    lease->end_sec - start < in->min_lease_time)
+		return false;
+	return start == now || !madcap_message_has(in, MADCAP_OPT_MAX_START_TIME) ||
+	       start <= in->max_start_time;
+}
+
+/* Gives it the times that are asked for. */
+static void extend(struct exchange *exchange)
+{
+	struct madcap_server *server = exchange->server;
+	enum book_lack lack = BOOK_LACK_START;
+	struct book_lease lease;
+	struct book_wish wish;
+	uint16_t option;
+	int code;
+
+	if (server_make_wish(exchange, &wish, &option) < 0) {
+		not_completed(exchange, option, "limits or times exclude it");
+		return;
+	}
+	code = book_renew(server->book, &wish, &lease, &lack);
+	if (code < 0) {
+		failed(exchange, code, lack);
+		return;
+	}
+	server->counters.renewed++;
+	answer_lease(exchange, MADCAP_ACK, &lease);
+}
+
 /* ---- DISCOVER -------------------------------------------------------------------------------- */
 
 /* What is known of the identifier already; true if there is nothing more to do. */
@@ -73,7 +125,8 @@ static bool discover_again(struct exchange *exchange)
 	if (!find_lease(exchange, &lease) || lease.state == BOOK_OFFERED)
 		return false;
 	/* Its client missed the ACK: what it has is what it will get again. */
-	if (lease.state == BOOK_ACTIVE && madcap_address_equal(&lease.scope, &exchange->in.scope))
+	if (lease.state == BOOK_ACTIVE && madcap_address_equal(&lease.scope, &exchange->in.scope) &&
+	    has_what_is_asked(exchange, &lease) && lasts_as_asked(exchange, &lease))
 		answer_lease(exchange, MADCAP_OFFER, &lease);
 	else
 		answer_ignore(exchange, "the lease identifier is in use");
@@ -250,6 +303,20 @@ static void allocate(struct exchange *exchange, const struct book_lease *approve
 	}
 }
 
+/* The lease as it is, or with more time; never less than the client says that it needs (2.2.4). */
+static void request_active(struct exchange *exchange, const struct book_lease *lease)
+{
+	if (!has_what_is_asked(exchange, lease)) {
+		answer_nak(exchange, MADCAP_ERR_INVALID_REQUEST, MADCAP_OPT_LEASE_ID,
+			   "the lease identifier is in use for other addresses");
+	} else if (!lasts_as_asked(exchange, lease)) {
+		extend(exchange);
+	} else {
+		exchange->answer->note = "the lease that is there already";
+		answer_lease(exchange, MADCAP_ACK, lease);
+	}
+}
+
 /* The identifier is known: it says what has become of an earlier REQUEST. */
 static void request_again(struct exchange *exchange, const struct book_lease *lease)
 {
@@ -261,8 +328,7 @@ static void request_again(struct exchange *exchange, const struct book_lease *le
 	}
 	switch (lease->state) {
 	case BOOK_ACTIVE:
-		exchange->answer->note = "the lease that is there already";
-		answer_lease(exchange, MADCAP_ACK, lease);
+		request_active(exchange, lease);
 		break;
 	case BOOK_PENDING:
 		if (exchange_supports(exchange, MADCAP_FEATURE_RETRY_AFTER))
@@ -320,12 +386,7 @@ void server_request(struct exchange *exchange)
 
 void server_renew(struct exchange *exchange)
 {
-	struct madcap_server *server = exchange->server;
-	enum book_lack lack = BOOK_LACK_START;
 	struct book_lease lease;
-	struct book_wish wish;
-	uint16_t option;
-	int code;
 
 	if (!find_lease(exchange, &lease) || lease.state == BOOK_OFFERED) {
 		answer_nak(exchange, MADCAP_ERR_LEASE_ID_UNKNOWN, 0, "no such lease");
@@ -336,22 +397,17 @@ void server_renew(struct exchange *exchange)
 			   "the lease is still being allocated");
 		return;
 	}
-	exchange->scope = server_scope_find(server, &lease.scope);
-	if (exchange->scope == NULL) {
+	/* The answer tells addresses of the request's family (2.1.3). */
+	if (lease.scope.family != exchange->in.family) {
+		answer_nak(exchange, MADCAP_ERR_INVALID_REQUEST, MADCAP_OPT_LEASE_ID,
+			   "the lease is of another address family");
+		return;
+	}
+	exchange->scope = server_scope_find(exchange->server, &lease.scope);
+	if (exchange->scope == NULL)
 		not_completed(exchange, MADCAP_OPT_SCOPE, "its scope is no longer served");
-		return;
-	}
-	if (server_make_wish(exchange, &wish, &option) < 0) {
-		not_completed(exchange, option, "limits or times exclude it");
-		return;
-	}
-	code = book_renew(server->book, &wish, &lease, &lack);
-	if (code < 0) {
-		failed(exchange, code, lack);
-		return;
-	}
-	server->counters.renewed++;
-	answer_lease(exchange, MADCAP_ACK, &lease);
+	else
+		extend(exchange);
 }
 
 void server_release(struct exchange *exchange)

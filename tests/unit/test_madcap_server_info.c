@@ -160,6 +160,7 @@ START_TEST(rfc2730_4_leases_are_no_long_answers_to_forged_addresses)
 	world.config.getinfo_rate = 10;
 	open_server();
 	with_count(&out, 127, 127);
+	with_count(&again, 127, 127);
 	out.xid = again.xid = 5000;
 	ck_assert_int_eq(ask(&out), MADCAP_ACK);
 	ck_assert_uint_gt(world.answer.size, 127 * 6);

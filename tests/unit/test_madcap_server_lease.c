@@ -96,6 +96,78 @@ START_TEST(rfc2730_3_8_between_minimum_and_desired)
 }
 END_TEST
 
+/* The lease that is there already is not what was asked for: it may not be told as if it were. */
+START_TEST(rfc2730_2_2_4_request_again_for_something_else)
+{
+	struct madcap_message out = message(MADCAP_REQUEST, 1);
+	struct book_stats stats;
+
+	request(1, 3);
+	ASSERT_NAK(&out, MADCAP_ERR_INVALID_REQUEST, MADCAP_OPT_LEASE_ID); /* one */
+	with_count(&out, 4, 8);
+	ASSERT_NAK(&out, MADCAP_ERR_INVALID_REQUEST, MADCAP_OPT_LEASE_ID);
+	with_count(&out, 3, 3);
+	with_ranges(&out, "239.192.0.200+3");
+	ASSERT_NAK(&out, MADCAP_ERR_INVALID_REQUEST, MADCAP_OPT_LEASE_ID);
+	out.type = MADCAP_DISCOVER;
+	ck_assert_int_eq(ask(&out), 0);
+	out = message(MADCAP_REQUEST, 1);
+	with_count(&out, 2, 9);
+	with_ranges(&out, "239.192.0.5+5 239.192.0.3+4 239.192.0.0+4");
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_eq(madcap_ranges_total(&world.got), 3);
+	out.type = MADCAP_DISCOVER;
+	ck_assert_int_eq(ask(&out), MADCAP_OFFER);
+	ck_assert_uint_eq(madcap_ranges_total(&world.got), 3);
+	ck_assert(book_stats(world.book, NULL, &stats));
+	ck_assert_uint_eq(stats.addresses[BOOK_ACTIVE], 3);
+}
+END_TEST
+
+START_TEST(rfc2730_3_15_request_again_never_gets_less_than_its_minimum)
+{
+	struct madcap_message out = message(MADCAP_REQUEST, 1);
+	char first[256];
+
+	one_address();
+	with_number(&out, MADCAP_OPT_LEASE_TIME, 3600);
+	with_number(&out, MADCAP_OPT_MIN_LEASE_TIME, 3600);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	snprintf(first, sizeof(first), "%s", got_ranges());
+	pass_time(100);
+	out.type = MADCAP_DISCOVER;
+	ck_assert_int_eq(ask(&out), 0);
+	out.type = MADCAP_REQUEST;
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_ge(world.got.lease_time, 3600);
+	ck_assert_str_eq(got_ranges(), first);
+	with_number(&out, MADCAP_OPT_MIN_LEASE_TIME, 60);
+	pass_time(100);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_eq(world.got.lease_time, 3500);
+	request_at(2, world.clock.unix_sec + 7200, 60, 0);
+	with_number(&out, MADCAP_OPT_MIN_LEASE_TIME, 3700);
+	ASSERT_NAK(&out, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_MIN_LEASE_TIME);
+}
+END_TEST
+
+START_TEST(rfc2730_3_16_request_again_never_gets_a_later_start)
+{
+	struct madcap_message out = message(MADCAP_REQUEST, 1);
+
+	with_start(&out, NOW + 500);
+	with_latest(&out, NOW + 600);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert_uint_eq(world.got.start_time, NOW + 500);
+	out = message(MADCAP_REQUEST, 1);
+	with_latest(&out, NOW + 499);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+	ck_assert(!madcap_message_has(&world.got, MADCAP_OPT_START_TIME));
+	pass_time(600);
+	ck_assert_int_eq(ask(&out), MADCAP_ACK); /* it has begun in time */
+}
+END_TEST
+
 START_TEST(several_addresses_in_as_few_ranges_as_possible)
 {
 	struct madcap_message out;
@@ -256,6 +328,24 @@ START_TEST(rfc2730_2_2_7_renew_within_what_others_leave)
 }
 END_TEST
 
+/* Its answer could not tell the addresses. */
+START_TEST(rfc2730_2_2_7_renew_in_another_address_family)
+{
+	struct madcap_message out = message(MADCAP_RENEW, 1);
+	struct book_lease lease;
+
+	request(1, 1);
+	pass_time(600);
+	out.family = MADCAP_IPV6;
+	ASSERT_NAK(&out, MADCAP_ERR_INVALID_REQUEST, MADCAP_OPT_LEASE_ID);
+	ck_assert_int_eq(book_find(world.book, id(1), &lease), 0);
+	ck_assert_uint_eq(lease.end_sec, NOW + 3600);
+	out = message(MADCAP_RELEASE, 1); /* has no addresses */
+	out.family = MADCAP_IPV6;
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
+}
+END_TEST
+
 START_TEST(rfc2730_2_4_unknown_lease_identifiers)
 {
 	static const enum madcap_type types[] = { MADCAP_RENEW, MADCAP_RELEASE };
@@ -356,6 +446,9 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_3_3_server_id_may_be_configured_and_of_another_family);
 	tcase_add_test(tcase, rfc2730_2_2_4_no_address_twice);
 	tcase_add_test(tcase, rfc2730_3_8_between_minimum_and_desired);
+	tcase_add_test(tcase, rfc2730_2_2_4_request_again_for_something_else);
+	tcase_add_test(tcase, rfc2730_3_15_request_again_never_gets_less_than_its_minimum);
+	tcase_add_test(tcase, rfc2730_3_16_request_again_never_gets_a_later_start);
 	tcase_add_test(tcase, several_addresses_in_as_few_ranges_as_possible);
 	tcase_add_test(tcase, rfc2730_3_11_only_these_addresses_will_do);
 	tcase_add_test(tcase, rfc2730_3_5_unknown_scope);
@@ -364,6 +457,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2730_2_2_7_renew_counts_from_now);
 	tcase_add_test(tcase, rfc2730_2_2_7_renew_to_another_start);
 	tcase_add_test(tcase, rfc2730_2_2_7_renew_within_what_others_leave);
+	tcase_add_test(tcase, rfc2730_2_2_7_renew_in_another_address_family);
 	tcase_add_test(tcase, rfc2730_2_4_unknown_lease_identifiers);
 	tcase_add_test(tcase, rfc2730_2_4_an_expired_lease_is_no_lease);
 	tcase_add_test(tcase, rfc2730_2_4_lease_identifiers_are_opaque);
