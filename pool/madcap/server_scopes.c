@@ -30,12 +30,13 @@ const struct scope_state *server_scope_find(const struct madcap_server *server,
 
 /*
  * Served are the group's own scope and those around it. The Local Scope is the smallest there is:
- * every other one encloses it (RFC 2365, 6.1), also where it is not configured.
+ * every other one encloses it (RFC 2365, 6.1), also where it is not configured, and of whichever
+ * family it is: addresses of one may be leased by way of the other (3.3).
  */
 bool server_scope_answers(const struct madcap_server *server, const struct scope_state *scope,
 			  const struct madcap_address *group)
 {
-	struct madcap_address local = madcap_local_group(scope->config->first.family);
+	struct madcap_address local = madcap_local_group(group->family);
 	size_t outer = (size_t)(scope - server->scopes);
 
 	if (madcap_address_equal(group, &local))

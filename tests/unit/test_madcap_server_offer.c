@@ -290,6 +290,9 @@ START_TEST(rfc2730_2_11_scopes_that_the_group_does_not_belong_to)
 	world.to = addr("239.255.255.254"); /* local, inside all */
 	out = message(MADCAP_DISCOVER, 4);
 	ck_assert_int_eq(ask(&out), MADCAP_OFFER);
+	world.to = addr("ff03:ffff:ffff:ffff:ffff:ffff:ffff:fffe"); /* of the other family (3.3) */
+	out = message(MADCAP_DISCOVER, 6);
+	ck_assert_int_eq(ask(&out), MADCAP_OFFER);
 	world.to = addr("239.7.7.7");
 	out = message(MADCAP_DISCOVER, 5);
 	ck_assert_int_eq(ask(&out), 0);
