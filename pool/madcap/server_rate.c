@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #define SEC_US INT64_C(1000000)
+#define NETWORK_SIZE                                                                               \
+	8 /* octets of an IPv6 address that tell senders apart, as madcapd's queue does */
 
 int server_rate_init(struct server_rate *rate, uint64_t seed)
 {
@@ -21,7 +23,7 @@ void server_rate_done(struct server_rate *rate)
 bool server_rate_allows(struct server_rate *rate, const struct madcap_address *address,
 			uint32_t per_sec, int64_t now_ms)
 {
-	uint64_t hash = keyed_hash(&rate->key, address->bytes, sizeof(address->bytes));
+	uint64_t hash = keyed_hash(&rate->key, address->bytes, NETWORK_SIZE);
 	int64_t *until_us = &rate->until_us[hash % RATE_PLACES];
 	int64_t now_us = now_ms * 1000;
 

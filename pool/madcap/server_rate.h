@@ -24,7 +24,8 @@ struct server_rate {
 int server_rate_init(struct server_rate *rate, uint64_t seed); /* 0 or -1 */
 void server_rate_done(struct server_rate *rate);
 
-/* True, and it counts, if the address may have one more at `per_sec` a second. */
+/* True, and it counts, if the address may have one more at `per_sec` a second. All of an IPv6 /64 are
+ * one: a host has as many of them as it likes. */
 bool server_rate_allows(struct server_rate *rate, const struct madcap_address *address,
 			uint32_t per_sec, int64_t now_ms);
 

@@ -142,6 +142,25 @@ START_TEST(rfc2730_4_long_answers_to_one_address_are_few)
 }
 END_TEST
 
+/* A host has all the addresses of its /64, and so has whoever forges them. */
+START_TEST(rfc2730_4_the_addresses_of_one_ipv6_network_share_their_long_answers)
+{
+	struct madcap_message out = getinfo("9");
+	unsigned int found = 0;
+
+	world.config.getinfo_rate = 10;
+	many_names(4);
+	world.client.address = addr("2001:db8:0:1::1");
+	for (unsigned int i = 0; i < 100; i++) {
+		world.client.address.bytes[15] = (uint8_t)i;
+		found += answered(&out, 1);
+	}
+	ck_assert_uint_eq(found, 20);
+	world.client.address = addr("2001:db8:0:2::1");
+	ck_assert_uint_eq(answered(&out, 100), 20);
+}
+END_TEST
+
 /* A lease of 127 ranges, and the same answer over and over for who knows its identifier. */
 START_TEST(rfc2730_4_leases_are_no_long_answers_to_forged_addresses)
 {
@@ -236,6 +255,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc2907_3_3_nesting_state_with_the_scope_list);
 	tcase_add_test(tcase, rfc2730_2_11_getinfo_on_the_local_group_only);
 	tcase_add_test(tcase, rfc2730_4_long_answers_to_one_address_are_few);
+	tcase_add_test(tcase, rfc2730_4_the_addresses_of_one_ipv6_network_share_their_long_answers);
 	tcase_add_test(tcase, rfc2730_4_leases_are_no_long_answers_to_forged_addresses);
 	tcase_add_test(tcase, short_answers_are_not_limited);
 	tcase_add_test(tcase, rfc2907_nesting_that_does_not_fit_is_left_out);
