@@ -15,11 +15,13 @@ struct book_engine {
 	int (*commit)(struct book *book, struct error *error);
 	void (*abort)(struct book *book);
 
+	/* The time that leases go by; 0: not known yet. */
+	int64_t (*now)(const struct book *book, int64_t mono_ms, int64_t unix_sec);
+
 	/* Of shared books; NULL where there is nothing to do. */
 	void (*rely)(struct book *book);
 	void (*refresh)(struct book *book, const struct book_deeds *deeds);
 	bool (*peer)(const struct book *book, size_t i, struct book_peer *ret);
-	int64_t (*now)(const struct book *book, int64_t mono_ms);
 	const char *(*problem)(const struct book *book);
 	bool (*poll)(const struct book *book, struct pollfd *ret);
 	int (*work)(struct book *book);

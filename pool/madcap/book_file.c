@@ -336,6 +336,19 @@ static int file_book_commit(struct book *base, struct error *error)
 	return 0;
 }
 
+/*
+ * What was granted from now on, by a clock that was ahead and has been set back since, would seem to
+ * begin some time in the future, and its addresses to be free until then. So there is no time before the
+ * newest grant.
+ */
+static int64_t file_book_now(const struct book *base, int64_t mono_ms, int64_t unix_sec)
+{
+	const struct file_book *book = (const struct file_book *)(const void *)base;
+
+	(void)mono_ms;
+	return unix_sec > book->memory.newest_sec ? unix_sec : book->memory.newest_sec;
+}
+
 /* ---- opening and closing --------------------------------------------------------------------- */
 
 static void file_book_close(struct book *base)
@@ -357,6 +370,7 @@ static const struct book_engine file_engine = {
 	.begin = file_book_begin,
 	.commit = file_book_commit,
 	.abort = file_book_abort,
+	.now = file_book_now,
 };
 
 /* The directory's lock tells a second server off: its indexes would know nothing of ours. */

@@ -101,6 +101,8 @@ bool memory_book_link(struct memory_book *book, struct lease *lease,
 {
 	if (book_addresses && !book_spans(lease->space, lease))
 		return false;
+	if (lease->touched_sec > book->newest_sec)
+		book->newest_sec = lease->touched_sec;
 	lease_index_add(&book->index, lease, client);
 	lease->space->leases[lease->state]++;
 	lease->space->addresses[lease->state] += lease_addresses(lease);

@@ -41,6 +41,7 @@ struct memory_book {
 	uint32_t extra_sec;
 	uint64_t seed;
 	uint64_t last_serial;
+	uint32_t newest_sec; /* when something was granted or renewed last */
 	struct change *changes;
 	size_t n_changes;
 	size_t changes_size;

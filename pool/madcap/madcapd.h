@@ -39,6 +39,7 @@ struct madcapd {
 	int64_t started_sec;
 
 	int book_wait_ms;        /* until the book has to be looked after again; -1 */
+	bool is_behind;          /* the clock, and that has been said */
 	int64_t said_problem_ms; /* monotonic: when its problem was mentioned last; 0: there is none */
 	int64_t said_memory_ms; /* likewise, that there was no memory for a lease */
 	int64_t said_limit_ms;  /* likewise, that a client has all that it may have */

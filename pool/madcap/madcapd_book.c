@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The lease book as madcapd has it: opened, made, and watched where it is shared. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,6 +12,7 @@
 #include "madcapd.h"
 
 #define HOST_SIZE 64
+#define CLOCK_BEHIND_SEC 10 /* worth mentioning */
 
 static struct book_options options_of(const struct server_config *config, char host[HOST_SIZE])
 {
@@ -80,11 +82,30 @@ int madcapd_init_book(const struct server_config *config, struct error *error)
 	return code;
 }
 
+/* Leases of a file go by this host's clock, but never back (book_now()). */
+static void watch_clock(struct madcapd *daemon)
+{
+	struct madcap_clock clock = madcapd_clock();
+	int64_t behind = book_now(daemon->book, clock.mono_ms, clock.unix_sec) - clock.unix_sec;
+	bool is_behind = !book_is_shared(daemon->book) && behind > CLOCK_BEHIND_SEC;
+
+	if (is_behind == daemon->is_behind)
+		return;
+	daemon->is_behind = is_behind;
+	if (is_behind)
+		madcapd_say("the clock is behind the newest lease by %" PRId64
+			    " s: until it gets there, leases do not end by themselves",
+			    behind);
+	else
+		madcapd_say("the clock is no longer behind the newest lease");
+}
+
 void madcapd_watch_book(struct madcapd *daemon)
 {
 	int64_t now_ms = madcapd_clock().mono_ms;
 	const char *problem;
 
+	watch_clock(daemon);
 	daemon->book_wait_ms = book_work(daemon->book);
 	problem = book_problem(daemon->book);
 	if (problem == NULL && daemon->said_problem_ms != 0) {

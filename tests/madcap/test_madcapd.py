@@ -740,6 +740,29 @@ class Durability(madcapd.Case):
         self.assertEqual(again.addresses, first.addresses)
         self.assertEqual(len(self.leases()), 1)
 
+    def test_the_clock_was_ahead(self):
+        """And has been set right: what was granted meanwhile is still leased."""
+        skewed = {'LD_PRELOAD': str(paths.MODULES / 'skewed.so'), 'SKEW_SEC': '40000',
+                  'ASAN_OPTIONS': 'verify_asan_link_order=0'}  # it has to come second for once
+        tiny = {**ORG, 'allocate': ['239.192.0.7']}
+        server = self.launch(tiny, environment=skewed).wait_ready()
+        identifier = wire.fresh_id()
+        first = self.assert_ack(self.client(server).ask(
+            wire.request(ORG['first'], wire.lease_time(600), identifier=identifier)))
+        self.assertNotIn('clock', server.log())
+        server.kill()
+        server = self.start()
+        server.wait_log('the clock is behind')
+        client = self.client(server)
+        self.assert_nak(client.ask(wire.request(ORG['first'])), wire.NOT_COMPLETED)
+        answer = self.assert_ack(client.ask(wire.renew(identifier, wire.lease_time(600))))
+        self.assertEqual((answer.addresses, answer.number(wire.LEASE_TIME)),
+                         (first.addresses, 600))
+        self.assertEqual(server.log().count('the clock'), 1)
+        server.kill()
+        server = self.launch(environment={**skewed, 'SKEW_SEC': '50000'}).wait_ready()
+        self.assertNotIn('the clock', server.log())
+
     def test_killed_at_any_moment_under_load(self):
         """No acknowledged lease is lost and no address given twice."""
         known, unclear, total = {}, set(), 0

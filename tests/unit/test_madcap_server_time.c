@@ -231,8 +231,32 @@ START_TEST(a_lease_at_the_end_of_time_is_no_shorter_than_its_least)
 }
 END_TEST
 
+/* What was granted when the clock was ahead is still somebody's. */
+START_TEST(a_clock_that_goes_back_gives_no_address_twice)
+{
+	struct madcap_message other = message(MADCAP_REQUEST, 2), renewal;
+
+	one_address();
+	request(1, 1);
+	pass_time(1800);
+	for (int i = 0; i < 2; i++) {
+		world.clock.unix_sec = NOW - 5 * 3600;
+		ASSERT_NAK(&other, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_NONE);
+		renewal = message(MADCAP_RENEW, 1);
+		ck_assert_int_eq(ask(&renewal), MADCAP_ACK);
+		ck_assert_uint_eq(world.got.lease_time, 3600);
+		restart(); /* nor then */
+	}
+	world.clock.unix_sec = NOW + 3600 + 3600 - 1; /* it has caught up */
+	ASSERT_NAK(&other, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_NONE);
+	world.clock.unix_sec++;
+	ck_assert_int_eq(ask(&other), MADCAP_ACK);
+}
+END_TEST
+
 static void add_tests(TCase *tcase)
 {
+	tcase_add_test(tcase, a_clock_that_goes_back_gives_no_address_twice);
 	tcase_add_test(tcase, rfc2730_3_2_lease_times);
 	tcase_add_test(tcase, rfc2730_2_2_2_default_is_the_longest_lease);
 	tcase_add_test(tcase, rfc2730_3_15_minimum_lease_time_that_cannot_be_met);
