@@ -314,6 +314,13 @@ START_TEST(limit_per_client)
 	out = message(MADCAP_RELEASE, 1);
 	ck_assert_int_eq(ask(&out), MADCAP_ACK);
 	request(4, 3);
+	pass_time(3600); /* what rests is nobody else's either, so it counts */
+	tick();
+	out = message(MADCAP_REQUEST, 5);
+	ASSERT_NAK(&out, MADCAP_ERR_NOT_COMPLETED, MADCAP_OPT_NONE);
+	pass_time(3600);
+	tick();
+	ck_assert_int_eq(ask(&out), MADCAP_ACK);
 }
 END_TEST
 
