@@ -228,16 +228,21 @@ void session_ip_up(struct session *session, uint32_t peer_be, uint32_t local_be)
 	session->busy = false;
 }
 
-void session_maintain(struct session *session)
+static void maintain(struct session *session)
 {
 	struct error why = { "" };
 
-	if (session->abandoned || session->busy)
-		return;
-	session->busy = true;
 	if (pool_maintain(session->pool, &why) < 0)
 		session_complain(session, why.text);
 	pool_rest(session->pool);
+}
+
+void session_maintain(struct session *session)
+{
+	if (session->abandoned || session->busy)
+		return;
+	session->busy = true;
+	maintain(session);
 	session->busy = false;
 }
 
@@ -247,6 +252,9 @@ void session_end(struct session *session)
 		return;
 	session->busy = true;
 	end_session(session);
+	/* Where a pool is full, or gives nothing new, nobody comes up who would do it. */
+	if (pool_is_behind(session->pool))
+		maintain(session);
 	session->busy = false;
 }
 

@@ -131,7 +131,7 @@ int64_t session_deliver(struct session *session);
 /* Disk work that was put off (pool_maintain). Some time after ip_up, never before an address. */
 void session_maintain(struct session *session);
 
-/* The link is dead. */
+/* The link is dead. Blocks on the disk where many events wait for it (pool_is_behind). */
 void session_end(struct session *session);
 
 /* The process ends: the session too, and the modules. Frees and nulls. */

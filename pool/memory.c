@@ -361,6 +361,11 @@ static int write_and_settle(struct op *op, const struct work *work, struct error
 	return code;
 }
 
+bool pool_is_behind(const struct pool *pool)
+{
+	return pool->n_news >= HISTORY_BATCH_MAX;
+}
+
 int pool_maintain(struct pool *pool, struct error *error)
 {
 	struct work *work = malloc(sizeof(*work));
@@ -371,6 +376,7 @@ int pool_maintain(struct pool *pool, struct error *error)
 		error_set(error, "out of memory");
 		return POOL_E_NO_MEMORY;
 	}
+	pool->n_news = 0; /* until there are others */
 	code = op_begin(&op, pool, false, error);
 	if (code < 0) {
 		free(work);

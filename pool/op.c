@@ -277,7 +277,8 @@ static int write_news(struct op *op)
 	}
 	do {
 		code = store_seek(op->txn, key_bytes(&begin), &found, &value);
-		if (code < 0 || number - key_number(found) <= OP_NEWS_MAX)
+		op->pool->n_news = code == 0 ? number - key_number(found) : 0;
+		if (code < 0 || op->pool->n_news <= OP_NEWS_MAX)
 			break;
 		code = store_delete(op->txn, found);
 	} while (code == 0);

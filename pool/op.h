@@ -22,7 +22,8 @@ struct pool {
 	uint64_t layout; /* hash of what decides which addresses a pool gives, and in which order */
 	int runtime_fd;  /* -1: not open */
 	struct owner_dir owners;
-	struct store *leases;          /* NULL: not open */
+	struct store *leases; /* NULL: not open */
+	uint64_t n_news; /* events that wait for pool_maintain(), when the last ones were written */
 	struct remote *remote;         /* the talk with servers; NULL: none so far */
 	struct lease_record looked_up; /* what pool_lookup's strings point into */
 	char looked_up_pool[CONFIG_POOL_NAME_MAX + 1];

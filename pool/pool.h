@@ -248,6 +248,11 @@ const struct config_pool *pool_lease_config(const struct pool *pool, const struc
  */
 int pool_maintain(struct pool *pool, struct error *why);
 
+/* True where so many events wait for pool_maintain() that it has a use of its own, also where no
+ * session comes up; the oldest of many more would be lost. Touches nothing: it is known from this
+ * pool's last operation. */
+bool pool_is_behind(const struct pool *pool);
+
 /*
  * Takes back the leases whose owner is dead and tells the observer of each: all but those whose end
  * a foreign module has asked to be told of or, with `modules`, those of foreign modules alone (the

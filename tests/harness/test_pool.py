@@ -252,6 +252,19 @@ class Mode(Case):
         self.assertEqual(len(h.events('release')), 1)
 
 
+    def test_what_happened_meanwhile_is_remembered(self):
+        h = self.start(pool('p', '10.64.0.0/24'))
+        self.assert_up(h.connect('a', user='alice'))
+        self.wait_remembered(h, 'alice')
+        self.write_config(pool('p', '10.64.0.0/24', mode='drain'))
+        h.disconnect('a')
+        self.assertEqual(h.storm(1100, 4)['refused'], 1100)
+        shutil.rmtree(self.runtime_dir)
+        told = subprocess.run([paths.RASIP, '-c', self.conf, 'history', '--user', 'alice'],
+                              capture_output=True, text=True)
+        self.assertIn(' release ', told.stdout, told.stderr)
+
+
 class Alarm(Case):
     def test_once_up_and_once_down(self):
         h = self.start(pool('p', '10.64.0.0/30', alarm=75))

@@ -37,6 +37,7 @@ static struct {
 	int64_t keep_ms;       /* what pool_keep answers; 0: there is nothing to keep */
 	const char *keep_lost; /* pool_keep: the reason why the lease is lost */
 	int delivering;        /* so often pool_deliver has to be called again */
+	bool is_behind;        /* events wait for pool_maintain */
 } fake;
 
 static struct session *session;
@@ -251,6 +252,12 @@ int pool_maintain(struct pool *pool, struct error *why)
 	(void)why;
 	trace("maintain");
 	return 0;
+}
+
+bool pool_is_behind(const struct pool *pool)
+{
+	(void)pool;
+	return fake.is_behind;
 }
 
 static int fake_reclaim(struct pool *pool, struct error *why)

@@ -399,6 +399,23 @@ START_TEST(events_that_nobody_takes_away_have_a_limit)
 }
 END_TEST
 
+/* Events were taken away by sessions that had come up alone: a full pool, or one in mode "drain", has
+ * none, and refused so many that ends of sessions were lost. */
+START_TEST(who_notes_many_events_knows)
+{
+	fixture_load("pools = ( { name = \"a\"; ranges = (\"10.0.0.0/24\"); } );");
+	ck_assert(!pool_is_behind(fixture.pool));
+	note_many(1000);
+	ck_assert(!pool_is_behind(fixture.pool));
+	note_many(100);
+	ck_assert(pool_is_behind(fixture.pool));
+	ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), 0);
+	ck_assert(!pool_is_behind(fixture.pool));
+	note_many(1);
+	ck_assert(!pool_is_behind(fixture.pool));
+}
+END_TEST
+
 static off_t total_size;
 
 static int add_size(const char *path, const struct stat *stat, int type, struct FTW *ftw)
@@ -784,6 +801,7 @@ static TCase *make_tcase(void)
 	tcase_add_test(tcase, no_alarm_of_a_pool_without_addresses);
 	tcase_add_test(tcase, a_pool_that_was_away_counts_no_ended_sessions);
 	tcase_add_test(tcase, events_that_nobody_takes_away_have_a_limit);
+	tcase_add_test(tcase, who_notes_many_events_knows);
 	tcase_add_test(tcase, a_killed_reader_keeps_no_pages);
 	tcase_add_test(tcase, a_hung_disk_keeps_no_pages);
 	tcase_add_test(tcase, rasip_pool_decides_about_settings);

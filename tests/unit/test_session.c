@@ -244,6 +244,18 @@ START_TEST(anonymous_is_refused_before_anybody_is_asked)
 }
 END_TEST
 
+START_TEST(who_ends_takes_events_away_where_many_wait)
+{
+	load("", "", "");
+	fake.refuses = "full";
+	fake.is_behind = true;
+	ck_assert(!choose("alice"));
+	unlink(trace_path);
+	session_end(session);
+	expect_trace("maintain\n");
+}
+END_TEST
+
 START_TEST(t12_persist_asks_anew)
 {
 	load("", "", "candidate = \"replace\";");
@@ -723,6 +735,7 @@ END_TEST
 static void add_endings(TCase *all)
 {
 	tcase_add_test(all, t9_t11_one_release_however_it_ends);
+	tcase_add_test(all, who_ends_takes_events_away_where_many_wait);
 	tcase_add_test(all, t12_persist_asks_anew);
 	tcase_add_test(all, t12_persist_reads_the_configuration_again);
 	tcase_add_test(all, t12_a_configuration_that_no_longer_loads_is_not_used);
