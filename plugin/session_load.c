@@ -8,6 +8,8 @@
  */
 #include "session_impl.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,6 +88,19 @@ static int load_modules(struct session *session, struct config_errors *errors)
 	return code == POOL_E_CONFIG ? add_error(errors, why.text) : code;
 }
 
+/* pppd goes to the root directory when it detaches, and `persist` reads the file again: by its name, as
+ * a link on the way may lead elsewhere by then. NULL: no memory. */
+static char *absolute_path(const char *path)
+{
+	char directory[PATH_MAX];
+	char *absolute;
+
+	/* Where the directory has no name any more, loading says what is wrong. */
+	if (path[0] == '/' || getcwd(directory, sizeof(directory)) == NULL)
+		return strdup(path);
+	return asprintf(&absolute, "%s/%s", directory, path) < 0 ? NULL : absolute;
+}
+
 void session_free(struct session **session)
 {
 	struct session *s = *session;
@@ -118,10 +133,7 @@ int session_load(struct session **ret, const struct session_setup *setup,
 						     .why = &session->why,
 						     .complain = on_complaint,
 						     .context = session };
-	/* pppd goes to the root directory when it detaches, and `persist` reads the file again. */
-	session->config_path = realpath(setup->config_path, NULL);
-	if (session->config_path == NULL)
-		session->config_path = strdup(setup->config_path); /* loading says what is wrong */
+	session->config_path = absolute_path(setup->config_path);
 	code = session->config_path == NULL ? POOL_E_NO_MEMORY
 					    : load_first_config(session, setup->pool_name, errors);
 	if (code == 0)

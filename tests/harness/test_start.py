@@ -156,6 +156,20 @@ class Options(Case):
         self.assertEqual(done.answers[0]['result'], 'up', done.errors)
 
 
+    def test_configuration_behind_a_link_that_is_turned(self):
+        for version, addresses in ('v1', '10.64.0.0/24'), ('v2', '10.65.0.0/24'):
+            (self.directory / version).mkdir()
+            self.write_config(pool('p', addresses)).rename(self.directory / version / 'rasip.conf')
+        link = self.directory / 'current'
+        link.symlink_to('v1')
+        self.conf = link / 'rasip.conf'
+        h = self.start()
+        self.assert_up(h.connect('a', user='alice'), '10.64.0.0')
+        link.unlink()
+        link.symlink_to('v2')
+        self.assert_up(h.reconnect('a'), '10.65.0.0')
+
+
 class Plugins(Case):
     def test_missing_plugin(self):
         done = harness.run(None, 'wait 0\n', plugin=self.directory / 'none.so')
