@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "assign.h"
+#include "lease.h"
 #include "owner.h"
 #include "remote.h"
 #include "search.h"
@@ -161,10 +163,29 @@ void pool_unprepare(struct pool *pool)
 
 /* ---- explaining ----------------------------------------------------------------------------- */
 
+/* A session holds its own end of the link when it has the peer's address (pool_hold_local). */
+static int check_own_end(struct search *search, size_t pool)
+{
+	struct op *op = &search->op;
+	const struct config *config = op->pool->config;
+	size_t settings = pool;
+
+	/* As pool_lease_config() has it. */
+	if (settings == CONFIG_NO_POOL)
+		settings = op->request->pool_name != NULL
+				   ? config_find_pool(config, op->request->pool_name)
+				   : assign_pool(config, op->request->user, op->request->port);
+	if (settings == CONFIG_NO_POOL || config->pools[settings].local == 0 ||
+	    !owner_is_live(&op->pool->owners, config->pools[settings].local))
+		return 0;
+	return lease_refuse_own_end(op, config->pools[settings].local);
+}
+
 int pool_explain(struct pool *pool, const struct pool_request *request,
 		 struct pool_explanation *ret, struct error *why)
 {
 	struct search search;
+	bool is_asked;
 	int code;
 
 	*ret = (struct pool_explanation){ 0 };
@@ -177,14 +198,16 @@ int pool_explain(struct pool *pool, const struct pool_request *request,
 	search.op.trace = ret;
 	search.op.tells_modules = true; /* a session would, before */
 	ret->code = search_run(&search);
+	is_asked = ret->code == REMOTE_ASK;
+	if (is_asked || ret->code == 0)
+		ret->code = check_own_end(&search, search.choice.pool);
 	search_end(&search);
-	if (ret->code == REMOTE_ASK) {
-		ret->code = 0;
+	if (ret->code != 0)
+		return 0;
+	if (is_asked) {
 		ret->config = remote_asked_pool(pool);
 		return 0;
 	}
-	if (ret->code != 0)
-		return 0;
 	ret->addr_be = htonl(search.choice.addr);
 	ret->how = search.choice.how;
 	if (search.choice.pool != CONFIG_NO_POOL)

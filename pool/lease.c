@@ -140,6 +140,15 @@ bool lease_is_own_end(const struct op *op, uint32_t addr)
 	return op->request != NULL && htonl(addr) == op->request->local_be;
 }
 
+int lease_refuse_own_end(struct op *op, uint32_t addr)
+{
+	char text[IP4_TEXT_SIZE];
+
+	error_set(op->error, "%s, our end of the link, belongs to a peer's live session",
+		  format_ip4(addr, text));
+	return POOL_E_REFUSED;
+}
+
 int lease_take(struct op *op, uint32_t addr, struct choice *choice)
 {
 	char text[IP4_TEXT_SIZE];

@@ -27,6 +27,9 @@ struct choice {
 /* Whether the request says that this is our own end of its link. */
 bool lease_is_own_end(const struct op *op, uint32_t addr);
 
+/* Says that a peer has what is to be our own end of the link. Returns POOL_E_REFUSED. */
+int lease_refuse_own_end(struct op *op, uint32_t addr);
+
 /*
  * Tries to take an address that is known to be free: not our end of the link, not in use on this
  * machine, lock to be had. 0: taken, choice->addr and lock_fd are set; POOL_E_REFUSED: not now, the

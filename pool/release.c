@@ -139,7 +139,6 @@ int pool_lease_told(struct pool *pool, const struct pool_lease *lease, struct er
 
 int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct error *why)
 {
-	char text[IP4_TEXT_SIZE];
 	struct op op;
 	int code = op_open(&op, pool, true, why);
 
@@ -147,8 +146,7 @@ int pool_hold_local(struct pool *pool, uint32_t addr_be, int *ret_fd, struct err
 		return code;
 	code = owner_take(&pool->owners, ntohl(addr_be), true, ret_fd, why);
 	if (code == POOL_E_REFUSED)
-		error_set(why, "%s, our end of the link, belongs to a peer's live session",
-			  format_ip4(ntohl(addr_be), text));
+		code = lease_refuse_own_end(&op, ntohl(addr_be));
 	op_done(&op);
 	return code;
 }

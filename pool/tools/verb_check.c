@@ -18,6 +18,7 @@ struct consequences {
 	uint64_t active;
 	uint64_t outside; /* given by a pool that is gone or no longer has the address */
 	uint64_t *pools;  /* active leases by pool of this configuration */
+	bool *taken;      /* by pool: a live session has its `local` */
 };
 
 struct weighing {
@@ -38,6 +39,17 @@ static int weigh(void *context, const struct pool_record *record)
 	return 0;
 }
 
+/* Then every session of the pool is refused. */
+static bool is_local_taken(const struct view *view, const struct config_pool *pool)
+{
+	struct pool_record record;
+	struct error ignored;
+	bool alive = false;
+
+	return pool->local != 0 &&
+	       pool_lookup(view->pool, htonl(pool->local), &record, &alive, &ignored) == 0 && alive;
+}
+
 static void look_at_leases(const struct view *view, struct consequences *ret)
 {
 	struct weighing weighing = { view->config, ret };
@@ -48,6 +60,9 @@ static void look_at_leases(const struct view *view, struct consequences *ret)
 	ret->known = ret->code == 0;
 	if (ret->code == POOL_E_NOT_FOUND)
 		ret->code = 0;
+	ret->taken = must_alloc(NULL, view->config->n_pools, sizeof(*ret->taken));
+	for (size_t i = 0; i < view->config->n_pools; i++)
+		ret->taken[i] = ret->known && is_local_taken(view, &view->config->pools[i]);
 	pool_rest(view->pool);
 }
 
@@ -188,6 +203,8 @@ static void print_modules(const struct config *config)
 
 static void print_consequences(const struct config *config, const struct consequences *live)
 {
+	char local[IP4_TEXT_SIZE];
+
 	if (live->code == 0 && !live->known)
 		printf("\nNo session has used this configuration yet.\n");
 	if (!live->known)
@@ -201,6 +218,10 @@ static void print_consequences(const struct config *config, const struct consequ
 	for (size_t i = 0; i < config->n_pools; i++) {
 		const struct config_pool *pool = &config->pools[i];
 
+		if (live->taken[i])
+			printf("Pool %s: a session has %s, its local: nobody is given an address "
+			       "until that session has ended.\n",
+			       pool->name, format_ip4(pool->local, local));
 		if (pool->mode != MODE_OPEN)
 			printf("Pool %s is in mode %s: %llu active lease%s, nothing new is "
 			       "given.\n",
@@ -237,6 +258,10 @@ static json_t *pools_json(const struct config *config, const struct consequences
 		json_put(object, "size", json_count(pool->givable.count));
 		json_put(object, "reserved", json_count(pool->givable.count - pool->dynamic.count));
 		json_put(object, "active", live->known ? json_count(live->pools[i]) : json_null());
+		json_put(object, "local_taken",
+			 !live->known     ? json_null()
+			 : live->taken[i] ? json_true()
+					  : json_false());
 		json_append(array, object);
 	}
 	return array;
@@ -341,6 +366,7 @@ static int show(const struct invocation *invocation, const struct view *view)
 	else
 		print_summary(view->config, &live);
 	free(live.pools);
+	free(live.taken);
 	return complain_store(&live);
 }
 

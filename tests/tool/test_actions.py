@@ -49,6 +49,17 @@ class Explain(Case):
             self.json('explain', '--user', '')
         self.assertEqual((self.json('pools'), self.leases('--all')), before)
 
+    def test_our_end_of_the_link_that_a_peer_has(self):
+        address = self.sessions.connect('a', 'bob')
+        self.configure(f'''pools = ( {{ name = "a"; ranges = ( "10.64.0.0/24" );
+                           local = "{address}"; }} );''')
+        told = self.json('explain', '--user', 'eve')
+        self.assertEqual((told['result'], told['address']), ('refused', None))
+        answer = self.sessions.command('connect b user=eve')
+        self.assertEqual((answer['result'], answer['reason']), ('refused', told['why']))
+        self.sessions.command('disconnect a')
+        self.assertEqual(self.json('explain', '--user', 'eve')['result'], 'given')
+
     def test_the_chain_of_pools(self):
         self.configure('''pools = ( { name = "a"; ranges = ( "10.0.0.1" ); next = "b"; },
                                     { name = "b"; ranges = ( "10.0.1.1" ); } );''')

@@ -101,6 +101,18 @@ class Consequences(Case):
                       self.ok('check'))
 
 
+    def test_our_end_of_the_link_that_a_peer_has(self):
+        pools = 'pools = ( { name = "residential"; ranges = ( "10.64.0.0/24" ); local = "%s"; } );'
+        address = self.sessions.connect('a', 'bob')
+        self.configure(pools % '10.64.0.99')
+        self.assertNotIn('session has', self.ok('check'))
+        self.assertEqual(self.json('check')['pools'][0]['local_taken'], False)
+        self.configure(pools % address)
+        self.assertIn(f'\nPool residential: a session has {address}, its local: nobody is given an '
+                      'address until that session has ended.\n', self.ok('check'))
+        self.assertEqual(self.json('check')['pools'][0]['local_taken'], True)
+
+
 class Modules(Case):
     def with_module(self, path):
         self.configure('modules = (\n { name = "Extra"; path = "%s"; argument = "x"; },\n'
