@@ -2,14 +2,7 @@
 /*
  * module_lock.h - one process at a time is inside get or release of a foreign module (RA-17).
  *
- * The file is RUNTIME_DIR/modules.lock. Its first byte is the lock; who has it also locks a row of
- * bytes behind it, which begins at the time since when he has it and is as long as his process
- * number is large: so those who wait can see both, and there is nothing that could be out of date
- * when a holder was killed.
- *
- * These are open-file-description locks: they end with the process, whatever kills it, and a module
- * that opens and closes the same file cannot lose them for us as it could classic POSIX locks.
- * Whoever waits is served in his turn.
+ * The file is RUNTIME_DIR/modules.lock; its first byte is the lock (held_lock.h).
  */
 #ifndef RASIP_MODULE_LOCK_H
 #define RASIP_MODULE_LOCK_H
