@@ -20,11 +20,11 @@
  * pool for a runtime_dir at a time.
  *
  * Blocking. Functions block on the store's writer lock (tens of microseconds a holder, milliseconds
- * after many rests ended at once; a process that was stopped inside a transaction holds up all) and
- * on the disk only in pool_maintain(); where more than a hundred processes read at a time (a full
- * pool is looked through), on one of them. No function waits for another session otherwise. A pool
- * that leases from MADCAP servers adds waiting for them, and for the disk that keeps its request
- * ids: see "servers" below, also for how not to wait.
+ * after many rests ended at once; where a process was stopped inside a transaction, for half a
+ * minute, and then POOL_E_STORE says which) and on the disk only in pool_maintain(); where more than
+ * a hundred processes read at a time (a full pool is looked through), on one of them. No function
+ * waits for another session otherwise. A pool that leases from MADCAP servers adds waiting for them,
+ * and for the disk that keeps its request ids: see "servers" below, also for how not to wait.
  *
  * Units. Addresses in this interface are in network byte order (`addr_be`), times are Unix seconds
  * (`_sec`), milliseconds (`_ms`) count from the call or, where it says so, on CLOCK_BOOTTIME.

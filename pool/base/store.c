@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "held_lock.h"
 #include "wire.h"
 
 /* Sorts before every other key: all of ours begin with a letter. */
@@ -26,12 +27,17 @@ static const char META_KEY[] = "\001rasip";
 #define CROWDED_MAX 2000 /* some four seconds */
 #define PAUSE_US 4001
 
+/* Where in LMDB's lock file a writer's turn is locked; LMDB itself locks bytes by process numbers. */
+#define TURN_AT ((off_t)1 << 40)
+
 struct store {
 	MDB_env *env;
 	size_t map_bytes;
 	unsigned int flags; /* LMDB's */
 	MDB_dbi dbi;
-	bool is_open; /* `env` is */
+	bool is_open;              /* `env` is */
+	int lock_fd;               /* of LMDB's lock file, for locks beside its own; -1: not open */
+	struct lock_holder holder; /* of the writers' turn, where that could not be had */
 	bool have_dbi;
 	bool read_only;
 	pid_t pid;
@@ -46,6 +52,7 @@ struct store_txn {
 	struct store *store;
 	MDB_txn *txn;
 	MDB_cursor *cursor;
+	bool write;
 	int problem; /* LMDB's code of the last failure */
 };
 
@@ -85,6 +92,29 @@ static int fail(const struct store *store, int rc, const char *what, struct erro
 	else
 		error_set(error, "%s: cannot %s: %s", store->path, what, reason_of(rc));
 	return code;
+}
+
+/*
+ * Whoever writes takes his turn before LMDB's mutex, which nobody then has to wait for: a wait for it
+ * has no end where its holder has been stopped, and it knows its holder by a number that a process in
+ * another container may have, too: should that one be killed while it waits, the kernel would take the
+ * mutex away from the other.
+ */
+static int take_turn(struct store *store)
+{
+	int code;
+
+	if (store->lock_fd < 0)
+		return 0;
+	code = held_lock_take(store->lock_fd, TURN_AT, STORE_HELD_MAX_MS, &store->holder);
+	/* The mutex alone does it, too. */
+	return code == -ETIMEDOUT ? ETIMEDOUT : 0;
+}
+
+static void end_turn(const struct store *store)
+{
+	if (store->lock_fd >= 0)
+		held_lock_drop(store->lock_fd, TURN_AT);
 }
 
 /* The file as it is, and as long as LMDB takes it to be. */
@@ -170,10 +200,15 @@ static int add_missing_pages(struct store *store)
 	struct extent extent;
 	MDB_txn *txn = NULL;
 	uint64_t first;
-	int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+	int rc = take_turn(store);
 
 	if (rc != 0)
 		return rc;
+	rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+	if (rc != 0) {
+		end_turn(store);
+		return rc;
+	}
 	rc = read_extent(store, &extent);
 	if (rc != 0 || is_whole(&extent))
 		goto out;
@@ -185,6 +220,7 @@ static int add_missing_pages(struct store *store)
 	}
 out:
 	mdb_txn_abort(txn);
+	end_turn(store);
 	return rc;
 }
 
@@ -354,41 +390,54 @@ static int prepare_files(const struct store *store, const struct store_options *
  * another lock stands beside LMDB's own, and whoever comes next finds the mutexes as they were, or
  * is alone and makes new ones.
  */
-static int hold_lock_file(const struct store *store)
+static void hold_lock_file(const struct store *store)
 {
 	struct flock lock = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1 };
-	char path[PATH_MAX];
-	int fd;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s-lock", store->path) >= sizeof(path))
-		return -1;
-	fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	/* Without it, others may have to open the file once more: see begin_txn(). */
-	if (fd >= 0)
-		(void)fcntl(fd, F_OFD_SETLK, &lock);
-	return fd;
+	if (store->lock_fd >= 0)
+		(void)fcntl(store->lock_fd, F_OFD_SETLK, &lock);
+}
+
+/* Before LMDB opens it, and closed after LMDB has: whoever closes a file loses the locks that LMDB
+ * has on it. */
+static void open_lock_file(struct store *store)
+{
+	char path[PATH_MAX];
+
+	if (store->lock_fd < 0 &&
+	    (size_t)snprintf(path, sizeof(path), "%s-lock", store->path) < sizeof(path))
+		store->lock_fd =
+			open(path, (store->read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static void close_lock_file(struct store *store)
+{
+	if (store->lock_fd >= 0)
+		close(store->lock_fd);
+	store->lock_fd = -1;
 }
 
 static void close_env(struct store *store)
 {
-	int fd;
-
 	if (store->env == NULL)
 		return;
-	fd = store->is_open ? hold_lock_file(store) : -1;
+	if (store->is_open)
+		hold_lock_file(store);
 	mdb_env_close(store->env);
 	store->env = NULL;
 	store->is_open = false;
-	if (fd >= 0)
-		close(fd);
+	close_lock_file(store);
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
 static int open_lmdb(struct store *store)
 {
-	int rc = mdb_env_create(&store->env);
+	int rc;
 
+	open_lock_file(store);
+	rc = mdb_env_create(&store->env);
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(store->env, store->map_bytes);
 	if (rc == 0)
@@ -424,8 +473,10 @@ int store_open(struct store **ret, const struct store_options *options, struct e
 	struct store *store = calloc(1, sizeof(*store));
 	int code = POOL_E_NO_MEMORY;
 
-	if (store != NULL)
+	if (store != NULL) {
+		store->lock_fd = -1;
 		store->path = strdup(options->path);
+	}
 	if (store == NULL || store->path == NULL) {
 		error_set(error, "out of memory");
 		goto out;
@@ -457,6 +508,7 @@ void store_forget(struct store **store)
 {
 	if (*store == NULL)
 		return;
+	close_lock_file(*store);
 	free((*store)->path);
 	free(*store);
 	*store = NULL;
@@ -479,9 +531,10 @@ static void pause_a_moment(unsigned int tries)
 /*
  * Another process may have opened the file with a larger map; then ours follows. All places for
  * readers may be taken: killed ones keep theirs until somebody looks, and of hundreds of processes
- * that look through a full pool more than that may be at it. Each needs some milliseconds.
+ * that look through a full pool more than that may be at it. Each needs some milliseconds. EAGAIN is
+ * a reader in another container that has our process number there, by which LMDB locks.
  */
-static int try_to_begin(struct store *store, bool write, MDB_txn **ret)
+static int begin_in_turn(struct store *store, bool write, MDB_txn **ret)
 {
 	int rc = mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, ret);
 
@@ -492,13 +545,25 @@ static int try_to_begin(struct store *store, bool write, MDB_txn **ret)
 			rc = mdb_env_set_mapsize(store->env, 0);
 			if (rc != 0)
 				return rc;
-		} else if (rc != MDB_READERS_FULL) {
+		} else if (rc != MDB_READERS_FULL && rc != EAGAIN && rc != EACCES) {
 			return rc;
 		} else if (mdb_reader_check(store->env, &dead) != 0 || dead == 0) {
 			pause_a_moment(tries);
 		}
 		rc = mdb_txn_begin(store->env, NULL, write ? 0 : MDB_RDONLY, ret);
 	}
+	return rc;
+}
+
+static int try_to_begin(struct store *store, bool write, MDB_txn **ret)
+{
+	int rc = write ? take_turn(store) : 0;
+
+	if (rc != 0)
+		return rc;
+	rc = begin_in_turn(store, write, ret);
+	if (rc != 0 && write)
+		end_turn(store);
 	return rc;
 }
 
@@ -599,6 +664,19 @@ static int check_kind(struct store_txn *txn, bool write, bool *ret_fresh, struct
 	return 0;
 }
 
+static int fail_to_begin(const struct store *store, int rc, struct error *error)
+{
+	char holder[48] = "another process";
+
+	if (rc != ETIMEDOUT)
+		return fail(store, rc, "begin a transaction", error);
+	if (store->holder.pid != 0)
+		snprintf(holder, sizeof(holder), "process %lld", store->holder.pid);
+	error_set(error, "%s: %s has been writing to it for %lld s (is it stopped?)", store->path,
+		  holder, (long long)store->holder.held_ms / 1000);
+	return POOL_E_STORE;
+}
+
 int store_begin(struct store *store, bool write, struct store_txn **ret, bool *ret_fresh,
 		struct error *error)
 {
@@ -613,9 +691,10 @@ int store_begin(struct store *store, bool write, struct store_txn **ret, bool *r
 		return POOL_E_NO_MEMORY;
 	}
 	txn->store = store;
+	txn->write = write;
 	rc = begin_txn(store, write, &txn->txn);
 	if (rc != 0) {
-		code = fail(store, rc, "begin a transaction", error);
+		code = fail_to_begin(store, rc, error);
 		goto out;
 	}
 	if (!store->have_dbi) {
@@ -650,6 +729,8 @@ int store_commit(struct store_txn **txn, struct error *error)
 
 	close_cursor(*txn);
 	rc = mdb_txn_commit((*txn)->txn);
+	if ((*txn)->write)
+		end_turn(store);
 	if (rc == 0)
 		note_size(store);
 	free(*txn);
@@ -662,8 +743,11 @@ void store_abort(struct store_txn **txn)
 	if (*txn == NULL)
 		return;
 	close_cursor(*txn);
-	if ((*txn)->txn != NULL)
+	if ((*txn)->txn != NULL) {
 		mdb_txn_abort((*txn)->txn);
+		if ((*txn)->write)
+			end_turn((*txn)->store);
+	}
 	free(*txn);
 	*txn = NULL;
 }

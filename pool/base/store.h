@@ -27,6 +27,9 @@
 
 #define STORE_KEY_MAX 511
 
+/* So long may one process write; then others no longer wait, for it may have been stopped. */
+#define STORE_HELD_MAX_MS 30000
+
 struct store;
 struct store_txn;
 
@@ -82,8 +85,9 @@ int store_check_file(const struct store *store, struct error *error)
 	__attribute__((warn_unused_result));
 
 /*
- * A transaction, to be ended by one of the two below; blocks for the writer lock if write, else for
- * a place where too many are reading (some seconds, then POOL_E_STORE).
+ * A transaction, to be ended by one of the two below; blocks for the writer lock if write (until
+ * somebody has had it for STORE_HELD_MAX_MS, then POOL_E_STORE), else for a place where too many are
+ * reading (some seconds, then POOL_E_STORE).
  * *ret_fresh, if not NULL, is set to true where the store is empty: a write transaction then has
  * already put the kind and version into it. Returns 0; POOL_E_DAMAGED, POOL_E_VERSION (of the file
  * as it is by now); POOL_E_STORE; POOL_E_NO_MEMORY.

@@ -700,6 +700,121 @@ START_TEST(a_crowd_of_readers_is_waited_for)
 }
 END_TEST
 
+/* ---- others that write or read --------------------------------------------------------------- */
+
+/* LMDB's lock file. Where a writer has his turn in it, and how he says who he is, is for all versions. */
+#define TURN_AT ((off_t)1 << 40)
+
+static int open_lock_file(void)
+{
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%.500s-lock", leases_path());
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+static void lock_bytes(int fd, off_t start, off_t length)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = length
+	};
+
+	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+}
+
+/* A process that was stopped while it wrote held up everybody for as long, and no signal but SIGKILL
+ * ended them. */
+START_TEST(a_writer_that_is_stopped_is_not_waited_for)
+{
+	struct pool_lease one, two;
+	struct timespec now;
+	char expected[600];
+	int fd;
+
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	fd = open_lock_file();
+	lock_bytes(fd, TURN_AT, 1);
+	lock_bytes(fd, TURN_AT + 1 + now.tv_sec * 1000 - 40000, 4711);
+	ck_assert_int_eq(acquire(&two, "bob"), POOL_E_STORE);
+	snprintf(expected, sizeof(expected),
+		 "%.500s: process 4711 has been writing to it for 40 s (is it stopped?)",
+		 leases_path());
+	ck_assert_str_eq(fixture.why.text, expected);
+	/* Who is dead without having ended the lease is no longer in anybody's way afterwards. */
+	ck_assert_int_eq(pool_release(fixture.pool, &one, &fixture.why), POOL_E_STORE);
+	close(fd);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ck_assert_uint_eq(fixture.events[POOL_EVENT_RECLAIM], 1);
+	give_back(&one);
+}
+END_TEST
+
+/*
+ * LMDB's mutex knows its holder by a number. Of two containers' processes with the same one, the kernel
+ * took the mutex away from the one that wrote where the other was killed while it waited: so it is
+ * not waited for.
+ */
+START_TEST(who_writes_waits_for_his_turn)
+{
+	const struct timespec moment = { .tv_nsec = 200000000 };
+	struct pool_lease one;
+	int ready[2], done[2];
+	pid_t child;
+	char byte;
+
+	make_store();
+	ck_assert_int_eq(pipe(ready), 0);
+	ck_assert_int_eq(pipe2(done, O_NONBLOCK), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		lock_bytes(open_lock_file(), TURN_AT, 1);
+		ck_assert_int_eq(write(ready[1], "", 1), 1);
+		nanosleep(&moment, NULL);
+		_exit(write(done[1], "", 1) != 1);
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	ck_assert_int_eq(read(done[0], &byte, 1), 1);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	give_back(&one);
+}
+END_TEST
+
+/* Another container may have a process with our number, by which LMDB locks its place. */
+START_TEST(a_reader_with_the_same_number_is_waited_for)
+{
+	const struct timespec moment = { .tv_nsec = 200000000 };
+	struct flock number = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	int ready[2];
+	pid_t child;
+	char byte;
+
+	make_store();
+	ck_assert_int_eq(pipe(ready), 0);
+	number.l_start = getpid();
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		int fd = open_lock_file();
+
+		ck_assert_int_eq(fcntl(fd, F_SETLK, &number), 0);
+		ck_assert_int_eq(write(ready[1], "", 1), 1);
+		nanosleep(&moment, NULL);
+		_exit(0);
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_msg(pool_reclaim(fixture.pool, false, NULL, &fixture.why) == 0, "%s",
+		      fixture.why.text);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+END_TEST
+
 /* ---- signals --------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t alarms;
@@ -767,6 +882,9 @@ int main(void)
 	tcase_add_test(tcase, a_store_whose_mutexes_are_destroyed_is_opened_again);
 	tcase_add_test(tcase, a_store_that_cannot_be_locked_is_an_error);
 	tcase_add_test(tcase, a_crowd_of_readers_is_waited_for);
+	tcase_add_test(tcase, a_writer_that_is_stopped_is_not_waited_for);
+	tcase_add_test(tcase, who_writes_waits_for_his_turn);
+	tcase_add_test(tcase, a_reader_with_the_same_number_is_waited_for);
 	tcase_add_test(tcase, a_storm_of_signals);
 	return run_tcase("store", tcase);
 }
