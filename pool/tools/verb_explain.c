@@ -49,6 +49,33 @@ static void print_rule(const struct config *config, const struct pool_request *r
 		printf("  no rule of %s matches\n", path);
 }
 
+static bool is_builtin(const struct config_module *module)
+{
+	return strcmp(module->path, CONFIG_BUILTIN) == 0;
+}
+
+/* A session asks all modules whether they accept it, and the first one that can for an address. */
+static void print_unasked(const struct config *config)
+{
+	char name[TEXT_SIZE];
+	size_t n_others = 0, n = 0;
+
+	for (size_t i = 0; i < config->n_modules; i++)
+		n_others += !is_builtin(&config->modules[i]);
+	if (n_others == 0)
+		return;
+	printf("Not asked here, and may decide otherwise: module%s", plural_s(n_others));
+	for (size_t i = 0; i < config->n_modules; i++)
+		if (!is_builtin(&config->modules[i]))
+			printf("%s \"%s\"", n++ > 0 ? "," : "",
+			       text_utf8(config->modules[i].name, true, name, sizeof(name)));
+	printf(".\n");
+	/* It is listed once at most. */
+	if (n_others == config->n_modules)
+		printf("No session asks the pools: \"" CONFIG_BUILTIN
+		       "\" is not among the modules.\n");
+}
+
 static void print_sentences(const struct config *config, const struct pool_request *request,
 			    const struct pool_explanation *explanation)
 {
@@ -83,7 +110,11 @@ static json_t *explanation_json(const struct config *config, const struct pool_r
 	bool open = given && explanation->addr_be == 0;
 	json_t *object = json_object();
 	json_t *steps = json_array();
+	json_t *unasked = json_array();
 
+	for (size_t i = 0; i < config->n_modules; i++)
+		if (!is_builtin(&config->modules[i]))
+			json_append(unasked, json_text(config->modules[i].name));
 	for (size_t i = 0; i < explanation->n_steps; i++) {
 		json_t *step = json_object();
 
@@ -103,6 +134,7 @@ static json_t *explanation_json(const struct config *config, const struct pool_r
 	json_put(object, "pool",
 		 given && explanation->config ? json_text(explanation->config->name) : json_null());
 	json_put(object, "why", given ? json_null() : json_text(explanation->why.text));
+	json_put(object, "unasked", unasked);
 	return object;
 }
 
@@ -193,10 +225,12 @@ static int run(const struct invocation *invocation)
 	if (status == 0 && explanation.code < 0 && explanation.code != POOL_E_REFUSED &&
 	    explanation.code != POOL_E_NOT_FOUND)
 		status = complain("%s", explanation.why.text);
-	if (status == 0 && invocation->json)
+	if (status == 0 && invocation->json) {
 		json_print(explanation_json(view.config, &request, &explanation));
-	else if (status == 0)
+	} else if (status == 0) {
 		print_sentences(view.config, &request, &explanation);
+		print_unasked(view.config);
+	}
 	view_close(&view);
 	return status;
 }

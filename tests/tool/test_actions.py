@@ -60,6 +60,24 @@ class Explain(Case):
         self.sessions.command('disconnect a')
         self.assertEqual(self.json('explain', '--user', 'eve')['result'], 'given')
 
+    def test_modules_that_are_not_asked_are_named(self):
+        text = self.ok('explain', '--user', 'eve')
+        self.assertNotIn('Not asked here', text)
+        self.assertEqual(self.json('explain', '--user', 'eve')['unasked'], [])
+        pools = 'pools = ( { name = "a"; ranges = ( "10.64.0.0/24" ); } );'
+        others = ('{ name = "Audit"; path = "/nowhere/audit.so"; }',
+                  '{ name = "Our choice"; path = "/nowhere/choice.so"; }')
+        self.configure('modules = ( %s, { name = "Pool"; path = "builtin"; }, %s );' % others + pools)
+        self.assertEqual(self.json('explain', '--user', 'eve')['unasked'], ['Audit', 'Our choice'])
+        text = self.ok('explain', '--user', 'eve')
+        self.assertTrue(text.endswith('Not asked here, and may decide otherwise: modules "Audit", '
+                                      '"Our choice".\n'), text)
+        self.configure('modules = ( %s );' % others[0] + pools)
+        text = self.ok('explain', '--user', 'eve')
+        self.assertTrue(text.endswith('Not asked here, and may decide otherwise: module "Audit".\n'
+                                      'No session asks the pools: "builtin" is not among the '
+                                      'modules.\n'), text)
+
     def test_the_chain_of_pools(self):
         self.configure('''pools = ( { name = "a"; ranges = ( "10.0.0.1" ); next = "b"; },
                                     { name = "b"; ranges = ( "10.0.1.1" ); } );''')
