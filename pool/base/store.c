@@ -24,6 +24,7 @@ static const char META_KEY[] = "\001rasip";
 #define READERS_MAX 126 /* LMDB's default, by which it sizes its lock file: */
 #define LOCK_FILE_SIZE 8192 /* a header and a cache line for each of them */
 #define REOPENS_MAX 200
+#define OLD_READER 100   /* changes: nobody of ours reads for that long */
 #define CROWDED_MAX 2000 /* some four seconds */
 #define PAUSE_US 4001
 
@@ -76,9 +77,45 @@ static int code_of(int rc)
 	}
 }
 
-/* LMDB calls a write that the disk had only half the room for an input/output error. */
-static const char *reason_of(int rc)
+struct old_reader {
+	long pid;
+	size_t txn; /* the last change that it sees */
+};
+
+/* A line of LMDB's list: a process, a thread, and what it sees; nothing else is made of numbers. */
+static int find_oldest(const char *line, void *context)
 {
+	struct old_reader *oldest = context;
+	struct old_reader reader;
+
+	if (sscanf(line, "%ld %*x %zu", &reader.pid, &reader.txn) == 2 && reader.txn < oldest->txn)
+		*oldest = reader;
+	return 0;
+}
+
+/* As long as somebody reads, no page that he may see is used again. */
+static const char *reason_for_full(const struct store *store)
+{
+	static char text[128]; /* nobody has threads that write */
+	struct old_reader oldest = { .txn = SIZE_MAX };
+	MDB_envinfo info = { 0 };
+
+	if (store->env == NULL || mdb_env_info(store->env, &info) != 0 ||
+	    mdb_reader_list(store->env, find_oldest, &oldest) < 0 ||
+	    oldest.txn >= info.me_last_txnid || info.me_last_txnid - oldest.txn < OLD_READER)
+		return mdb_strerror(MDB_MAP_FULL);
+	snprintf(text, sizeof(text),
+		 "it is full, as process %ld has been reading it through %zu changes (is it "
+		 "stopped?)",
+		 oldest.pid, info.me_last_txnid - oldest.txn);
+	return text;
+}
+
+/* LMDB calls a write that the disk had only half the room for an input/output error. */
+static const char *reason_of(const struct store *store, int rc)
+{
+	if (rc == MDB_MAP_FULL)
+		return reason_for_full(store);
 	return rc == EIO ? "Input/output error, or no space left on device" : mdb_strerror(rc);
 }
 
@@ -90,7 +127,7 @@ static int fail(const struct store *store, int rc, const char *what, struct erro
 		error_set(error, "%s is damaged or not a store of rasip's (%s): %s", store->path,
 			  mdb_strerror(rc), store->advice);
 	else
-		error_set(error, "%s: cannot %s: %s", store->path, what, reason_of(rc));
+		error_set(error, "%s: cannot %s: %s", store->path, what, reason_of(store, rc));
 	return code;
 }
 
@@ -878,5 +915,5 @@ int store_read_all(struct store_txn *txn)
 
 const char *store_txn_problem(const struct store_txn *txn)
 {
-	return reason_of(txn->problem);
+	return reason_of(txn->store, txn->problem);
 }

@@ -815,6 +815,57 @@ START_TEST(a_reader_with_the_same_number_is_waited_for)
 }
 END_TEST
 
+/* A reader keeps all pages that he may see, and a store that was full said nothing of him. */
+START_TEST(a_reader_that_fills_the_store_is_named)
+{
+	char path[SCRATCH_SIZE + 16], expected[128];
+	struct store_options options = {
+		.path = path, .kind = "test", .version = 1, .map_bytes = 1 << 20, .create = true
+	};
+	struct store *store = NULL;
+	struct store_txn *txn = NULL;
+	int ready[2], code = 0;
+	uint8_t data[512] = { 0 };
+	pid_t child;
+	char byte;
+
+	snprintf(path, sizeof(path), "%s/full.mdb", fixture.dir);
+	ck_assert_int_eq(store_open(&store, &options, NULL), 0);
+	ck_assert_int_eq(store_begin(store, true, &txn, NULL, NULL), 0);
+	ck_assert_int_eq(store_commit(&txn, NULL), 0);
+	store_close(&store);
+	ck_assert_int_eq(pipe(ready), 0);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		ck_assert_int_eq(store_open(&store, &options, NULL), 0);
+		ck_assert_int_eq(store_begin(store, false, &txn, NULL, NULL), 0);
+		ck_assert_int_eq(write(ready[1], "", 1), 1);
+		pause();
+	}
+	ck_assert_int_eq(read(ready[0], &byte, 1), 1);
+	ck_assert_int_eq(store_open(&store, &options, NULL), 0);
+	for (int i = 0; code == 0 && i < 10000; i++) {
+		data[0] = (uint8_t)i;
+		ck_assert_int_eq(store_begin(store, true, &txn, NULL, NULL), 0);
+		code = store_put(txn, (struct store_bytes){ "key", 3 },
+				 (struct store_bytes){ data, sizeof(data) });
+		if (code == 0)
+			code = store_commit(&txn, &fixture.why);
+		else
+			error_set(&fixture.why, "%s", store_txn_problem(txn));
+		store_abort(&txn);
+	}
+	ck_assert_int_eq(code, POOL_E_STORE);
+	snprintf(expected, sizeof(expected), "as process %d has been reading it through ",
+		 (int)child);
+	ck_assert_msg(strstr(fixture.why.text, expected) != NULL, "%s", fixture.why.text);
+	store_close(&store);
+	kill(child, SIGKILL);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+}
+END_TEST
+
 /* ---- signals --------------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t alarms;
@@ -885,6 +936,7 @@ int main(void)
 	tcase_add_test(tcase, a_writer_that_is_stopped_is_not_waited_for);
 	tcase_add_test(tcase, who_writes_waits_for_his_turn);
 	tcase_add_test(tcase, a_reader_with_the_same_number_is_waited_for);
+	tcase_add_test(tcase, a_reader_that_fills_the_store_is_named);
 	tcase_add_test(tcase, a_storm_of_signals);
 	return run_tcase("store", tcase);
 }
