@@ -157,6 +157,20 @@ def updetach_with_ipv6(world):
 
 
 @scenario
+def ipv6_alone(world):
+    """A link without IPv4 is not the pool's business: no address, and no refusal."""
+    line = Line()
+    server = line.serve('require-pap', 'noip', '+ipv6')
+    client = line.dial('noip', '+ipv6', keep=True)
+    server.log.wait('remote LL address')
+    equal(world.leases(), [], 'leases')
+    client.stop()
+    line.hang_up()
+    equal(server.wait_exit(), 16, "the server's exit status")
+    equal(server.log.count('rasip: '), 0, 'lines of ours')
+
+
+@scenario
 def detached(world):
     """pppd as it is started usually: it goes to the background at once."""
     line, parent, client = session(0, base=BACKGROUND)
