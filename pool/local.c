@@ -441,6 +441,27 @@ static bool is_closed(struct local *local)
 	return true;
 }
 
+/* As is_closed(). The session would be refused after all (pool_hold_local), and an address be at rest
+ * for somebody who has never had it. 1, 0 or an error. */
+static int is_own_end_taken(struct local *local)
+{
+	struct op *op = local->op;
+	uint32_t addr = local->config->local;
+	char text[IP4_TEXT_SIZE];
+	struct lease_record record;
+	int code = addr != 0 ? record_get_lease(op->txn, addr, &record) : POOL_E_NOT_FOUND;
+
+	if (code < 0)
+		return code == POOL_E_NOT_FOUND ? 0 : op_fail(op, code);
+	if (!record.active || !owner_is_live(&op->pool->owners, addr))
+		return 0;
+	format_ip4(addr, text);
+	op_explain(op, local->config, "gives nothing: a live session has %s, its local", text);
+	error_set(op->error, "pool %s gives nothing: a live session has %s, its local",
+		  local->config->name, text);
+	return 1;
+}
+
 int local_count_resting(struct op *op, size_t pool, uint64_t *ret)
 {
 	struct local local = make_local(op, pool, NULL);
@@ -531,6 +552,9 @@ static int admit(struct local *local, struct choice *choice)
 		return code;
 	if (is_closed(local))
 		return LOCAL_CLOSED;
+	code = is_own_end_taken(local);
+	if (code != 0)
+		return code > 0 ? LOCAL_CLOSED : code;
 	if (local->config->max_per_user > 0 ||
 	    (local->config->sticky && op->request->user[0] != '\0'))
 		code = check_user(local);

@@ -13,7 +13,7 @@
 
 /* Full as far as the queues say; only a scan proves it (scan.h). Positive: not an error. */
 #define LOCAL_FULL 1
-/* Its mode lets it give nothing new. */
+/* Its mode lets it give nothing new, or a peer has our end of its links. */
 #define LOCAL_CLOSED 2
 
 /*

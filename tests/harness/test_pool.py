@@ -474,6 +474,19 @@ class Ranges(Case):
         h = self.start(pool('p', '10.64.0.0/29', local='10.64.0.1'))
         self.assertEqual({h.connect(name, user=name)['local'] for name in 'abc'}, {'10.64.0.1'})
 
+    def test_own_end_that_a_peer_has_closes_its_pool_alone(self):
+        h = self.start(pool('p', '10.64.0.0/30'))
+        address = self.assert_up(h.connect('a', user='alice'))
+        first = pool('p', '10.64.0.0/30', local=address, hold='forever', next='q')
+        self.write_config(first, pool('q', '10.65.0.1'))
+        self.assert_up(h.connect('b', user='bob'), '10.65.0.1')
+        for name in 'cde':
+            self.assert_refused(h.connect(name, user=name), f'a live session has {address}')
+        h.disconnect('a')
+        # None of them rests for somebody who did not get it.
+        addresses = [self.assert_up(h.connect(name, user=name)) for name in 'fgh']
+        self.assertEqual(len(set(addresses) - {address}), 3)
+
     def test_our_own_end_is_not_given_to_a_peer(self):
         self.write_config(pool('p', '10.64.0.1-10.64.0.3', order='sequential'))
         h = self.start(options=['10.64.0.1:'])
