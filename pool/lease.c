@@ -257,11 +257,22 @@ static int mark_foreign(struct op *op, uint32_t addr, const struct lease_record 
 	return code;
 }
 
+/* Whether a server's lease may stand under it: also where its pool has gone from the configuration. */
+static bool may_be_served(struct op *op, uint32_t addr, const struct lease_record *record)
+{
+	size_t pool = op_pool_by_number(op, record->pool, addr);
+
+	if (record->pool == POOL_NUMBER_NONE)
+		return false;
+	return pool == CONFIG_NO_POOL || op->pool->config->pools[pool].backend == BACKEND_MADCAP;
+}
+
 static int write_active(struct op *op, const struct choice *choice,
 			const struct lease_record *record)
 {
 	uint32_t addr = choice->addr;
 	struct key user = key_user_active(record->user, record->pool, addr);
+	struct key served = key_served(addr);
 	int code = record_put_lease(op->txn, addr, record);
 
 	if (code == 0)
@@ -270,6 +281,9 @@ static int write_active(struct op *op, const struct choice *choice,
 		code = mark_foreign(op, addr, record, record_put_mark);
 	if (code == 0 && choice->is_served)
 		code = record_put_served(op->txn, addr, &choice->served);
+	/* It may stand there from a lease that ended while the pool had another backend. */
+	else if (code == 0 && may_be_served(op, addr, record))
+		code = record_delete(op->txn, &served);
 	return code < 0 ? op_fail(op, code) : 0;
 }
 
@@ -361,16 +375,6 @@ int lease_grant(struct op *op, const struct choice *choice, const char *module, 
 		check_alarm(op, choice->pool, &op->counters[choice->pool].now);
 	fill_in(op, choice, &record, ret);
 	return 0;
-}
-
-/* Whether a server's lease may stand under it: also where its pool has gone from the configuration. */
-static bool may_be_served(struct op *op, uint32_t addr, const struct lease_record *record)
-{
-	size_t pool = op_pool_by_number(op, record->pool, addr);
-
-	if (record->pool == POOL_NUMBER_NONE)
-		return false;
-	return pool == CONFIG_NO_POOL || op->pool->config->pools[pool].backend == BACKEND_MADCAP;
 }
 
 static int unmark_active(struct op *op, uint32_t addr, const struct lease_record *record)

@@ -250,6 +250,18 @@ class Choice(Served):
         self.assertIsNone(self.leases()[0]['server'])
         self.assertIsNotNone(self.leases()[0]['group'])
 
+    def test_what_a_server_gave_before_is_not_shown_of_what_is_drawn_here(self):
+        server = self.server()
+        h = self.start(self.pool(server))
+        address = self.assert_up(h.connect('a', user='alice'))
+        self.write_config(config.pool('campus', '10.80.0.0-10.80.0.9'))
+        h.kill('a')
+        self.rasip('reclaim')
+        self.write_config(self.pool(server, local_allocation=True))
+        self.assert_up(h.connect('b', user='alice'), address)
+        lease = self.leases()[0]
+        self.assertEqual((lease['server'], lease['expires']), (None, None))
+
     def test_limit_per_user(self):
         server = self.server()
         h = self.start(self.pool(server, max_per_user=1))
