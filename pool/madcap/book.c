@@ -63,7 +63,7 @@ bool book_peer(const struct book *book, size_t i, struct book_peer *ret)
 	return book->engine->peer != NULL && book->engine->peer(book, i, ret);
 }
 
-int64_t book_now(const struct book *book, int64_t mono_ms, int64_t unix_sec)
+int64_t book_now(struct book *book, int64_t mono_ms, int64_t unix_sec)
 {
 	int64_t now = book->engine->now(book, mono_ms, unix_sec);
 

@@ -16,7 +16,7 @@ struct book_engine {
 	void (*abort)(struct book *book);
 
 	/* The time that leases go by; 0: not known yet. */
-	int64_t (*now)(const struct book *book, int64_t mono_ms, int64_t unix_sec);
+	int64_t (*now)(struct book *book, int64_t mono_ms, int64_t unix_sec);
 
 	/* Of shared books; NULL where there is nothing to do. */
 	void (*rely)(struct book *book);

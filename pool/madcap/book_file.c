@@ -337,16 +337,21 @@ static int file_book_commit(struct book *base, struct error *error)
 }
 
 /*
- * What was granted from now on, by a clock that was ahead and has been set back since, would seem to
- * begin some time in the future, and its addresses to be free until then. So there is no time before the
- * newest grant.
+ * What was granted by a clock that was ahead, and has been set back since, would seem to begin some time
+ * in the future, and its addresses to be free until then. So time is never before the newest grant, and
+ * goes on from there: leases last for as long as was promised.
  */
-static int64_t file_book_now(const struct book *base, int64_t mono_ms, int64_t unix_sec)
+static int64_t file_book_now(struct book *base, int64_t mono_ms, int64_t unix_sec)
 {
-	const struct file_book *book = (const struct file_book *)(const void *)base;
+	struct file_book *book = file_book_of(base);
+	int64_t least_sec;
 
-	(void)mono_ms;
-	return unix_sec > book->memory.newest_sec ? unix_sec : book->memory.newest_sec;
+	if (book->memory.newest_sec > book->newest_sec) {
+		book->newest_sec = book->memory.newest_sec;
+		book->newest_ms = mono_ms;
+	}
+	least_sec = book->newest_sec + (mono_ms - book->newest_ms) / 1000;
+	return unix_sec > least_sec ? unix_sec : least_sec;
 }
 
 /* ---- opening and closing --------------------------------------------------------------------- */

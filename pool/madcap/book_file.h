@@ -35,6 +35,8 @@ struct file_book {
 	struct book_total total;   /* with the open batch's changes, under the last one's number */
 	struct book_total on_disk; /* as the last batch has left it */
 	struct error why;          /* what spoiled the batch */
+	uint32_t newest_sec; /* memory.newest_sec, as it was seen first at this monotonic time: */
+	int64_t newest_ms;
 };
 
 /* Where a book is damaged, or not ours. */

@@ -39,9 +39,9 @@ static int64_t time_at(const struct postgres_book *book, int64_t mono_ms)
 	return book->db_ms > 0 ? (book->db_ms + mono_ms - book->db_mono_ms) / 1000 : 0;
 }
 
-static int64_t postgres_book_now(const struct book *base, int64_t mono_ms, int64_t unix_sec)
+static int64_t postgres_book_now(struct book *base, int64_t mono_ms, int64_t unix_sec)
 {
-	const struct postgres_book *book = const_postgres_book_of(base);
+	const struct postgres_book *book = postgres_book_of(base);
 
 	(void)unix_sec;
 	return book->memory.in_batch ? book->batch_sec : time_at(book, mono_ms);

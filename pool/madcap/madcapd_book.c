@@ -94,7 +94,7 @@ static void watch_clock(struct madcapd *daemon)
 	daemon->is_behind = is_behind;
 	if (is_behind)
 		madcapd_say("the clock is behind the newest lease by %" PRId64
-			    " s: until it gets there, leases do not end by themselves",
+			    " s: leases go by a time that goes on from there",
 			    behind);
 	else
 		madcapd_say("the clock is no longer behind the newest lease");
