@@ -228,22 +228,20 @@ START_TEST(rfc_2_2_7_and_2_2_8_another_server_is_required_to_share_the_lease)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct madcap_query query = query_of(kinds[i].operation);
 		struct madcap_servers servers = servers_of(2, 0);
-		struct madcap_features *features;
 		struct madcap_message message;
 
 		query.requested[0] = MADCAP_FEATURE_SERVER_MOBILITY;
 		query.n_requested = kinds[i].requested;
 		start(&query, &servers);
 		message = sent(kinds[i].type);
-		features = &message.features;
-		ck_assert_uint_eq(features->requested.size, kinds[i].requested ? 2 : 0);
-		ck_assert_uint_eq(features->required.size, 0);
+		ck_assert_uint_eq(message.features.requested.size, kinds[i].requested ? 2 : 0);
+		ck_assert_uint_eq(message.features.required.size, 0);
 		ck_assert(give(&no, &server_a));
 		message = sent(kinds[i].type);
 		ck_assert(madcap_address_equal(&sent_out.to.address, &server_b.address));
-		ck_assert_uint_eq(features->supported.size, 2);
-		ck_assert_uint_eq(features->required.size, kinds[i].required ? 2 : 0);
-		ck_assert_uint_eq(features->requested.size, kinds[i].required ? 0 : 2);
+		ck_assert_uint_eq(message.features.supported.size, 2);
+		ck_assert_uint_eq(message.features.required.size, kinds[i].required ? 2 : 0);
+		ck_assert_uint_eq(message.features.requested.size, kinds[i].required ? 0 : 2);
 	}
 }
 END_TEST
