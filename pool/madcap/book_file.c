@@ -344,13 +344,14 @@ static int file_book_commit(struct book *base, struct error *error)
 static int64_t file_book_now(struct book *base, int64_t mono_ms, int64_t unix_sec)
 {
 	struct file_book *book = file_book_of(base);
-	int64_t least_sec;
+	int64_t least_sec = book->newest_sec + (mono_ms - book->newest_ms) / 1000;
 
-	if (book->memory.newest_sec > book->newest_sec) {
+	/* A grant at this very time is no news: its part of a second would be lost each time. */
+	if (book->memory.newest_sec > least_sec) {
 		book->newest_sec = book->memory.newest_sec;
 		book->newest_ms = mono_ms;
+		least_sec = book->newest_sec;
 	}
-	least_sec = book->newest_sec + (mono_ms - book->newest_ms) / 1000;
 	return unix_sec > least_sec ? unix_sec : least_sec;
 }
 
