@@ -147,9 +147,16 @@ static void note_drops(struct net *net, size_t socket, const struct cmsghdr *con
 	net->kernel_drops[socket] = drops;
 }
 
+static bool is_loopback(const union net_address *address)
+{
+	if (address->sa.sa_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
+	return ntohl(address->in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+}
+
 /*
  * The interface's own address need not be one that we listen on. Where the answer comes from is where
- * the client renews its lease, so it is one of those.
+ * the client renews its lease, so it is one of those: one that others can be answered from.
  */
 static void choose_own(const struct net *net, struct net_datagram *datagram)
 {
@@ -162,7 +169,7 @@ static void choose_own(const struct net *net, struct net_datagram *datagram)
 			continue;
 		if (net_is_any(&entry->actual) || net_same_host(&entry->actual, &datagram->own))
 			return;
-		if (listen == NULL)
+		if (listen == NULL && !is_loopback(&entry->actual))
 			listen = &entry->actual;
 	}
 	if (listen != NULL)

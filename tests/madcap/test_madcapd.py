@@ -1271,6 +1271,16 @@ class Multicast(madcapd.Case):
         answer = self.six.ask(wire.discover(SCOPE6['first']), to='ff15::ffff:fffe')
         self.assertEqual((answer.server, self.six.source[0]), ('2001:db8::77', '2001:db8::77'))
 
+    def test_answers_to_others_do_not_come_from_the_loopback(self):
+        self.one.stop()
+        self.network.ip('-n', self.network.space('one'), 'address', 'add', '192.0.2.77/24', 'dev',
+                        'eth0')
+        self.write_config(ORG, SITE, listen=['127.0.0.1', '192.0.2.77'], port=wire.PORT,
+                          interfaces=['eth0'])
+        self.launch(wrap=self.network.wrap('one')).wait_ready()
+        answer = self.it.ask(wire.discover(ORG['first']), to='239.255.255.254')
+        self.assertEqual((answer.server, self.it.source[0]), ('192.0.2.77', '192.0.2.77'))
+
     def test_no_group_without_interfaces(self):
         self.write_config(ORG, SITE, listen=['0.0.0.0'], port=wire.PORT)
         self.one.send_signal(signal.SIGHUP)
