@@ -154,6 +154,20 @@ static void end_turn(const struct store *store)
 		held_lock_drop(store->lock_fd, TURN_AT);
 }
 
+/* Where what failed may have been take_turn(). */
+static int fail_in_turn(const struct store *store, int rc, const char *what, struct error *error)
+{
+	char holder[48] = "another process";
+
+	if (rc != ETIMEDOUT)
+		return fail(store, rc, what, error);
+	if (store->holder.pid != 0)
+		snprintf(holder, sizeof(holder), "process %lld", store->holder.pid);
+	error_set(error, "%s: %s has been writing to it for %lld s (is it stopped?)", store->path,
+		  holder, (long long)store->holder.held_ms / 1000);
+	return POOL_E_STORE;
+}
+
 /* The file as it is, and as long as LMDB takes it to be. */
 struct extent {
 	int fd;
@@ -502,7 +516,7 @@ static int open_env(struct store *store, const struct store_options *options, st
 	/* A reader that was killed would keep every page from being used again, until the map is full. */
 	(void)mdb_reader_check(store->env, NULL);
 	rc = check_length(store);
-	return rc == 0 ? 0 : fail(store, rc, "look at it", error);
+	return rc == 0 ? 0 : fail_in_turn(store, rc, "look at it", error);
 }
 
 int store_open(struct store **ret, const struct store_options *options, struct error *error)
@@ -701,19 +715,6 @@ static int check_kind(struct store_txn *txn, bool write, bool *ret_fresh, struct
 	return 0;
 }
 
-static int fail_to_begin(const struct store *store, int rc, struct error *error)
-{
-	char holder[48] = "another process";
-
-	if (rc != ETIMEDOUT)
-		return fail(store, rc, "begin a transaction", error);
-	if (store->holder.pid != 0)
-		snprintf(holder, sizeof(holder), "process %lld", store->holder.pid);
-	error_set(error, "%s: %s has been writing to it for %lld s (is it stopped?)", store->path,
-		  holder, (long long)store->holder.held_ms / 1000);
-	return POOL_E_STORE;
-}
-
 int store_begin(struct store *store, bool write, struct store_txn **ret, bool *ret_fresh,
 		struct error *error)
 {
@@ -731,7 +732,7 @@ int store_begin(struct store *store, bool write, struct store_txn **ret, bool *r
 	txn->write = write;
 	rc = begin_txn(store, write, &txn->txn);
 	if (rc != 0) {
-		code = fail_to_begin(store, rc, error);
+		code = fail_in_turn(store, rc, "begin a transaction", error);
 		goto out;
 	}
 	if (!store->have_dbi) {

@@ -705,12 +705,12 @@ END_TEST
 /* LMDB's lock file. Where a writer has his turn in it, and how he says who he is, is for all versions. */
 #define TURN_AT ((off_t)1 << 40)
 
-static int open_lock_file(void)
+static int open_lock_file(const char *of)
 {
 	char path[512];
 	int fd;
 
-	snprintf(path, sizeof(path), "%.500s-lock", leases_path());
+	snprintf(path, sizeof(path), "%.500s-lock", of);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	ck_assert_int_ge(fd, 0);
 	return fd;
@@ -725,21 +725,29 @@ static void lock_bytes(int fd, off_t start, off_t length)
 	ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
 }
 
+/* As process 4711, which has written for 40 seconds. */
+static int take_turn(const char *path)
+{
+	struct timespec now;
+	int fd = open_lock_file(path);
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	lock_bytes(fd, TURN_AT, 1);
+	lock_bytes(fd, TURN_AT + 1 + now.tv_sec * 1000 - 40000, 4711);
+	return fd;
+}
+
 /* A process that was stopped while it wrote held up everybody for as long, and no signal but SIGKILL
  * ended them. */
 START_TEST(a_writer_that_is_stopped_is_not_waited_for)
 {
 	struct pool_lease one, two;
-	struct timespec now;
 	char expected[600];
 	int fd;
 
 	fixture_load(TWO);
 	ASSERT_GETS(&one, "alice", "10.0.0.1");
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	fd = open_lock_file();
-	lock_bytes(fd, TURN_AT, 1);
-	lock_bytes(fd, TURN_AT + 1 + now.tv_sec * 1000 - 40000, 4711);
+	fd = take_turn(leases_path());
 	ck_assert_int_eq(acquire(&two, "bob"), POOL_E_STORE);
 	snprintf(expected, sizeof(expected),
 		 "%.500s: process 4711 has been writing to it for 40 s (is it stopped?)",
@@ -751,6 +759,37 @@ START_TEST(a_writer_that_is_stopped_is_not_waited_for)
 	ASSERT_GETS(&one, "alice", "10.0.0.1");
 	ck_assert_uint_eq(fixture.events[POOL_EVENT_RECLAIM], 1);
 	give_back(&one);
+}
+END_TEST
+
+/* Nor by who opens the file and finds pages to be added. */
+START_TEST(a_writer_that_is_stopped_is_named_by_who_opens_the_file)
+{
+	char path[300];
+	const struct store_options options = {
+		.path = path, .kind = "test", .version = 1, .map_bytes = 1 << 26, .create = true
+	};
+	struct store *store = NULL;
+	unsigned int n_missing = 0;
+
+	snprintf(path, sizeof(path), "%s/store.mdb", fixture.dir);
+	for (unsigned int keep = 0; keep < 40; keep++) {
+		int fd;
+
+		ck_assert_int_eq(store_open(&store, &options, &fixture.why), 0);
+		write_and_remove(store, 40 + 3 * keep, keep);
+		store_close(&store);
+		fd = take_turn(path);
+		if (store_open(&store, &options, &fixture.why) < 0) {
+			ck_assert_msg(strstr(fixture.why.text, "process 4711 has been writing") !=
+					      NULL,
+				      "%s", fixture.why.text);
+			n_missing++;
+		}
+		store_close(&store);
+		close(fd);
+	}
+	ck_assert_uint_gt(n_missing, 0);
 }
 END_TEST
 
@@ -773,7 +812,7 @@ START_TEST(who_writes_waits_for_his_turn)
 	child = fork();
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
-		lock_bytes(open_lock_file(), TURN_AT, 1);
+		lock_bytes(open_lock_file(leases_path()), TURN_AT, 1);
 		ck_assert_int_eq(write(ready[1], "", 1), 1);
 		nanosleep(&moment, NULL);
 		_exit(write(done[1], "", 1) != 1);
@@ -801,7 +840,7 @@ START_TEST(a_reader_with_the_same_number_is_waited_for)
 	child = fork();
 	ck_assert_int_ge(child, 0);
 	if (child == 0) {
-		int fd = open_lock_file();
+		int fd = open_lock_file(leases_path());
 
 		ck_assert_int_eq(fcntl(fd, F_SETLK, &number), 0);
 		ck_assert_int_eq(write(ready[1], "", 1), 1);
@@ -934,6 +973,7 @@ int main(void)
 	tcase_add_test(tcase, a_store_that_cannot_be_locked_is_an_error);
 	tcase_add_test(tcase, a_crowd_of_readers_is_waited_for);
 	tcase_add_test(tcase, a_writer_that_is_stopped_is_not_waited_for);
+	tcase_add_test(tcase, a_writer_that_is_stopped_is_named_by_who_opens_the_file);
 	tcase_add_test(tcase, who_writes_waits_for_his_turn);
 	tcase_add_test(tcase, a_reader_with_the_same_number_is_waited_for);
 	tcase_add_test(tcase, a_reader_that_fills_the_store_is_named);
