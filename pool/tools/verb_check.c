@@ -39,7 +39,7 @@ static int weigh(void *context, const struct pool_record *record)
 	return 0;
 }
 
-/* Then every session of the pool is refused. */
+/* Then the pool gives nothing. */
 static bool is_local_taken(const struct view *view, const struct config_pool *pool)
 {
 	struct pool_record record;
@@ -219,8 +219,8 @@ static void print_consequences(const struct config *config, const struct consequ
 		const struct config_pool *pool = &config->pools[i];
 
 		if (live->taken[i])
-			printf("Pool %s: a session has %s, its local: nobody is given an address "
-			       "until that session has ended.\n",
+			printf("Pool %s gives nothing until the session that has %s, its local, "
+			       "has ended.\n",
 			       pool->name, format_ip4(pool->local, local));
 		if (pool->mode != MODE_OPEN)
 			printf("Pool %s is in mode %s: %llu active lease%s, nothing new is "

@@ -108,8 +108,8 @@ class Consequences(Case):
         self.assertNotIn('session has', self.ok('check'))
         self.assertEqual(self.json('check')['pools'][0]['local_taken'], False)
         self.configure(pools % address)
-        self.assertIn(f'\nPool residential: a session has {address}, its local: nobody is given an '
-                      'address until that session has ended.\n', self.ok('check'))
+        self.assertIn(f'\nPool residential gives nothing until the session that has {address}, its '
+                      'local, has ended.\n', self.ok('check'))
         self.assertEqual(self.json('check')['pools'][0]['local_taken'], True)
 
 
