@@ -465,26 +465,35 @@ static int ask_holders(struct madcap *m, struct madcap_query *query,
 	struct madcap_servers one = { .n = 1, .tries = m->tries };
 	struct error reasons = { "" };
 	bool silence = false;
-	int code = MADCAP_E_TIMED_OUT;
+	int code = MADCAP_E_TIMED_OUT, refusal = -1;
 
 	for (size_t i = 0; i < all->n; i++) {
+		int said;
+
 		if (i > 0)
 			require_mobility(query);
 		one.server[0] = all->server[i];
 		one.total_ms = (end_ms - monotonic_ms()) / (int64_t)(all->n - i);
 		if (one.total_ms <= 0)
 			one.total_ms = 1;
-		code = exchange(m, query, &one);
+		said = exchange(m, query, &one);
 		/* Then the silent one has carried it out. */
 		if (silence && query->operation == MADCAP_RELEASE_LEASE &&
-		    code == MADCAP_E_REFUSED && m->refusal == MADCAP_ERR_LEASE_ID_UNKNOWN)
+		    said == MADCAP_E_REFUSED && m->refusal == MADCAP_ERR_LEASE_ID_UNKNOWN)
 			return 0;
-		if (!is_worth_another(m, code))
-			return code;
-		silence = silence || code == MADCAP_E_TIMED_OUT;
+		if (!is_worth_another(m, said))
+			return said;
+		silence = silence || said == MADCAP_E_TIMED_OUT;
+		/* Who does not share the lease has no say in it. */
+		if (i == 0 || said != MADCAP_E_REFUSED ||
+		    m->refusal != MADCAP_ERR_FEATURE_UNSUPPORTED) {
+			code = said;
+			refusal = m->refusal;
+		}
 		add_reason(&reasons, m);
 	}
 	m->error = reasons;
+	m->refusal = refusal;
 	return code;
 }
 

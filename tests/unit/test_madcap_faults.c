@@ -522,6 +522,37 @@ static void open_handle(void)
 	remote.first = remote.second = NULL;
 }
 
+/* A server that does not share the lease has not refused it: it is the silent one's. */
+START_TEST(who_does_not_share_a_lease_has_no_say_in_it)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+	socklen_t size = sizeof(at);
+	int silent = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	char text[512];
+
+	ck_assert_int_eq(bind(silent, (struct sockaddr *)&at, size), 0);
+	ck_assert_int_eq(getsockname(silent, (struct sockaddr *)&at, &size), 0);
+	snprintf(text, sizeof(text),
+		 "{\"request_id\":\"0011\",\"server\":\"127.0.0.1:%u\",\"scope\":\"239.192.0.0\","
+		 "\"start\":\"2026-11-20T09:00:00Z\",\"end\":\"2026-11-20T10:00:00Z\","
+		 "\"addresses\":[\"239.192.0.7\"],\"mobile\":true}",
+		 ntohs(at.sin_port));
+	open_handle();
+	ck_assert_int_eq(madcap_set_timeout(remote.m, 1000), 0);
+	ck_assert_msg(madcap_lease_from_json(remote.m, text, &remote.first) == 0, "%s",
+		      madcap_error_text(remote.m));
+	ck_assert_int_eq(madcap_renew(remote.m, remote.first, NULL, &remote.second),
+			 MADCAP_E_TIMED_OUT);
+	ck_assert_int_eq(madcap_refusal_code(remote.m), -1);
+	ck_assert_ptr_nonnull(strstr(madcap_error_text(remote.m), "no answer from"));
+	ck_assert_ptr_nonnull(strstr(madcap_error_text(remote.m), remote.address));
+	ck_assert_int_eq(madcap_release(remote.m, remote.first), MADCAP_E_TIMED_OUT);
+	madcap_lease_free(&remote.first);
+	madcap_free(&remote.m);
+	close(silent);
+}
+END_TEST
+
 static void run_exchange(void)
 {
 	const struct madcap_wish wish = { .scope_id = "239.192.0.0", .count = 2 };
@@ -586,6 +617,7 @@ int main(void)
 	suite_add_tcase(suite, tcase);
 	tcase_set_timeout(net, 600);
 	tcase_add_checked_fixture(net, start_remote, stop_remote);
+	tcase_add_test(net, who_does_not_share_a_lease_has_no_say_in_it);
 	tcase_add_test(net, library);
 	suite_add_tcase(suite, net);
 	return run_suite(suite);
