@@ -286,8 +286,13 @@ static void note_refusal(struct madcap_client *client, const struct madcap_endpo
 
 	if (n > sizeof(refusal->extra))
 		n = sizeof(refusal->extra);
-	client->was_refused = true;
 	client->n_refusals++;
+	/* Who does not share the lease has no say in it: what the others have said stands. */
+	if (client->was_refused && client->elsewhere &&
+	    (client->type == MADCAP_RENEW || client->type == MADCAP_RELEASE) &&
+	    message->error_code == MADCAP_ERR_FEATURE_UNSUPPORTED)
+		return;
+	client->was_refused = true;
 	*refusal = (struct madcap_refusal){ .server = *from, .error = message->error_code };
 	if (n > 0)
 		memcpy(refusal->extra, message->error_data.data, n);

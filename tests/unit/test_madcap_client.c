@@ -246,6 +246,37 @@ START_TEST(rfc_2_2_7_and_2_2_8_another_server_is_required_to_share_the_lease)
 }
 END_TEST
 
+/* What the others have said is what became of the lease: that it is gone, say, or cannot be as long. */
+START_TEST(who_does_not_share_a_lease_hides_no_refusal_of_it)
+{
+	static const struct answer unknown = { .type = MADCAP_NAK,
+					       .error_code = MADCAP_ERR_LEASE_ID_UNKNOWN };
+	static const struct answer alone = { .type = MADCAP_NAK,
+					     .error_code = MADCAP_ERR_FEATURE_UNSUPPORTED };
+	static const struct {
+		enum madcap_operation operation;
+		uint8_t type;
+	} kinds[] = { { MADCAP_RENEW_LEASE, MADCAP_RENEW },
+		      { MADCAP_RELEASE_LEASE, MADCAP_RELEASE } };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct madcap_query query = query_of(kinds[i].operation);
+		struct madcap_servers servers = servers_of(2, 0);
+
+		start(&query, &servers);
+		(void)sent(kinds[i].type);
+		ck_assert(give(&unknown, &server_a));
+		(void)sent(kinds[i].type);
+		ck_assert(give(&alone, &server_b));
+		ck_assert(madcap_client_all_refused(&client));
+		ck_assert_uint_eq(madcap_client_refusal(&client)->error,
+				  MADCAP_ERR_LEASE_ID_UNKNOWN);
+		ck_assert(madcap_address_equal(&madcap_client_refusal(&client)->server.address,
+					       &server_a.address));
+	}
+}
+END_TEST
+
 START_TEST(t18_all_refuse_or_are_silent_then_it_is_a_refusal)
 {
 	struct madcap_query query = query_of(MADCAP_REQUEST_LEASE);
@@ -453,6 +484,7 @@ static void add_tests(TCase *tcase)
 	tcase_add_test(tcase, rfc_3_17_after_a_nak_nothing_is_sent_again);
 	tcase_add_test(tcase, rfc_2_2_4_after_a_nak_the_next_server_with_a_new_xid);
 	tcase_add_test(tcase, rfc_2_2_7_and_2_2_8_another_server_is_required_to_share_the_lease);
+	tcase_add_test(tcase, who_does_not_share_a_lease_hides_no_refusal_of_it);
 	tcase_add_test(tcase, t18_all_refuse_or_are_silent_then_it_is_a_refusal);
 	tcase_add_test(tcase, rfc_2_2_8_release_and_its_ack);
 	tcase_add_test(tcase, mc_9_renewal_changes_times);
