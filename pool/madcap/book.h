@@ -180,9 +180,11 @@ void book_rely(struct book *book);
 int book_init_shared(const struct book_options *options, const char **ret_did, struct error *error)
 	__attribute__((warn_unused_result));
 
-/* The time that leases go by, in Unix seconds, which never goes back: unix_sec or, where the clock has
- * been set back, a time that goes on from the newest grant; of a shared book the database's time, whatever the clock
- * of this host says. mono_ms is now, on the monotonic clock. */
+/*
+ * The time that leases go by, in Unix seconds, which never goes back: unix_sec or, where the clock has
+ * been set back, a time that goes on from the newest grant; of a shared book the database's time,
+ * whatever the clock of this host says. mono_ms is now, on the monotonic clock.
+ */
 int64_t book_now(struct book *book, int64_t mono_ms, int64_t unix_sec);
 
 /* What servers that share a book have done since each was started. */
