@@ -352,7 +352,12 @@ static int write_and_settle(struct op *op, const struct work *work, struct error
 	/* No reader while the disk works: the pages that it sees could not be used again, and the lease
 	 * store would grow with every session until it is full. */
 	op_abort_txn(op);
-	code = flush(op, work, error);
+	/* What cannot be struck off would be written again by the next one: so whoever was stopped while
+	 * he wrote is met before. */
+	code = op_begin_txn(op, true);
+	op_abort_txn(op);
+	if (code == 0)
+		code = flush(op, work, error);
 	if (code == 0)
 		code = op_begin_txn(op, true);
 	if (code == 0)

@@ -762,6 +762,33 @@ START_TEST(a_writer_that_is_stopped_is_not_waited_for)
 }
 END_TEST
 
+static int count_past(void *context, const struct pool_past *past)
+{
+	(void)past;
+	++*(unsigned int *)context;
+	return 0;
+}
+
+/* What cannot be struck off would be written down again by the next one. */
+START_TEST(what_a_stopped_writer_holds_up_is_remembered_once)
+{
+	struct pool_lease one;
+	unsigned int n = 0;
+	int fd;
+
+	fixture_load(TWO);
+	ASSERT_GETS(&one, "alice", "10.0.0.1");
+	fd = take_turn(leases_path());
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), POOL_E_STORE);
+	close(fd);
+	ck_assert_int_eq(pool_maintain(fixture.pool, &fixture.why), 0);
+	ck_assert_int_eq(pool_history(fixture.pool, count_past, &n, &fixture.why), 0);
+	ck_assert_uint_eq(n, 1);
+	give_back(&one);
+}
+END_TEST
+
 /* Nor by who opens the file and finds pages to be added. */
 START_TEST(a_writer_that_is_stopped_is_named_by_who_opens_the_file)
 {
@@ -973,6 +1000,7 @@ int main(void)
 	tcase_add_test(tcase, a_store_that_cannot_be_locked_is_an_error);
 	tcase_add_test(tcase, a_crowd_of_readers_is_waited_for);
 	tcase_add_test(tcase, a_writer_that_is_stopped_is_not_waited_for);
+	tcase_add_test(tcase, what_a_stopped_writer_holds_up_is_remembered_once);
 	tcase_add_test(tcase, a_writer_that_is_stopped_is_named_by_who_opens_the_file);
 	tcase_add_test(tcase, who_writes_waits_for_his_turn);
 	tcase_add_test(tcase, a_reader_with_the_same_number_is_waited_for);
