@@ -281,11 +281,19 @@ static void check_refusal(const struct exchange *exchange)
 	const struct madcap_message *in = &exchange->in;
 	bool counted = madcap_message_has(in, MADCAP_OPT_COUNT);
 	unsigned int least = counted ? in->count_min : 1;
+	unsigned int most = counted ? in->count_desired : 1;
+	const struct truth *truth = find_truth(exchange->lease);
 	unsigned int n = 0;
 
-	/* What is there is granted again. */
-	HISTORY_EXPECT(!is_active(find_truth(exchange->lease)), "lease %u: refused, and is there",
-		       exchange->lease);
+	/* What is there is granted again, as long as it is what is asked for: a copy of a REQUEST that was
+	 * refused at first may be granted before the client asks for less or more. */
+	if (is_active(truth)) {
+		HISTORY_EXPECT((in->type == MADCAP_DISCOVER ||
+				exchange->out.error_code == MADCAP_ERR_INVALID_REQUEST) &&
+				       (truth->addresses.n < least || truth->addresses.n > most),
+			       "lease %u: refused, and is there", exchange->lease);
+		return;
+	}
 	if (madcap_message_has(in, MADCAP_OPT_START_TIME))
 		return;
 	for (uint32_t at = 0; at < model.n_given; at++)
