@@ -15,14 +15,13 @@
 static int take(int fd, const char *runtime_dir, struct error *why)
 {
 	struct lock_holder holder = { 0 };
-	char text[48] = "a process";
+	char text[LOCK_HOLDER_TEXT];
 	int code = held_lock_take(fd, 0, MODULE_LOCK_HELD_MAX_MS, &holder);
 
-	if (holder.pid != 0)
-		snprintf(text, sizeof(text), "process %lld", holder.pid);
 	if (code == -ETIMEDOUT)
 		error_set(why, "a module does not return: %s has had %s/" LOCK_NAME " for %lld s",
-			  text, runtime_dir, (long long)holder.held_ms / 1000);
+			  lock_holder_text(&holder, text), runtime_dir,
+			  (long long)holder.held_ms / 1000);
 	return code;
 }
 

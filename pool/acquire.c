@@ -168,17 +168,16 @@ static int check_own_end(struct search *search, size_t pool)
 {
 	struct op *op = &search->op;
 	const struct config *config = op->pool->config;
-	size_t settings = pool;
+	uint32_t local;
 
 	/* As pool_lease_config() has it. */
-	if (settings == CONFIG_NO_POOL)
-		settings = op->request->pool_name != NULL
-				   ? config_find_pool(config, op->request->pool_name)
-				   : assign_pool(config, op->request->user, op->request->port);
-	if (settings == CONFIG_NO_POOL || config->pools[settings].local == 0 ||
-	    !owner_is_live(&op->pool->owners, config->pools[settings].local))
+	if (pool == CONFIG_NO_POOL)
+		pool = assign_pool(config, op->request->user, op->request->port,
+				   op->request->pool_name);
+	local = pool != CONFIG_NO_POOL ? config->pools[pool].local : 0;
+	if (local == 0 || !owner_is_live(&op->pool->owners, local))
 		return 0;
-	return lease_refuse_own_end(op, config->pools[settings].local);
+	return lease_refuse_own_end(op, local);
 }
 
 int pool_explain(struct pool *pool, const struct pool_request *request,

@@ -50,9 +50,13 @@ int assign_find(const struct config *config, const char *user, const char *port,
 	return 0;
 }
 
-size_t assign_pool(const struct config *config, const char *user, const char *port)
+size_t assign_pool(const struct config *config, const char *user, const char *port,
+		   const char *pool_name)
 {
-	const struct config_rule *rule = first_match(config, user, port, POOLS_ONLY);
+	const struct config_rule *rule;
 
+	if (pool_name != NULL)
+		return config_find_pool(config, pool_name);
+	rule = first_match(config, user, port, POOLS_ONLY);
 	return rule != NULL ? rule->pool : CONFIG_NO_POOL;
 }

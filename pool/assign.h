@@ -24,7 +24,9 @@ struct assignment {
 int assign_find(const struct config *config, const char *user, const char *port,
 		const char *pool_name, struct assignment *ret) __attribute__((warn_unused_result));
 
-/* The pool that the rules name for the user, reservations left aside, or CONFIG_NO_POOL. */
-size_t assign_pool(const struct config *config, const char *user, const char *port);
+/* The pool of that name or, where pool_name is NULL, the one that the rules name for the user,
+ * reservations left aside; or CONFIG_NO_POOL. */
+size_t assign_pool(const struct config *config, const char *user, const char *port,
+		   const char *pool_name);
 
 #endif

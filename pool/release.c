@@ -155,8 +155,7 @@ const struct config_pool *pool_lease_config(const struct pool *pool, const struc
 					    const char *pool_name)
 {
 	const char *name = lease->pool[0] != '\0' ? lease->pool : pool_name;
-	size_t index = name != NULL ? config_find_pool(pool->config, name)
-				    : assign_pool(pool->config, lease->user, lease->port);
+	size_t index = assign_pool(pool->config, lease->user, lease->port, name);
 
 	return index == CONFIG_NO_POOL ? NULL : &pool->config->pools[index];
 }

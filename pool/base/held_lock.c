@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -160,6 +161,15 @@ int held_lock_take(int fd, off_t at, int64_t max_ms, struct lock_holder *ret_hol
 	if (code == 0) /* without it, those who wait do not know who is to blame */
 		(void)lock_bytes(fd, F_OFD_SETLK, at + 1 + (off_t)now_ms(), (off_t)getpid());
 	return code;
+}
+
+const char *lock_holder_text(const struct lock_holder *holder, char buf[LOCK_HOLDER_TEXT])
+{
+	if (holder->pid != 0)
+		snprintf(buf, LOCK_HOLDER_TEXT, "process %lld", holder->pid);
+	else
+		snprintf(buf, LOCK_HOLDER_TEXT, "a process");
+	return buf;
 }
 
 void held_lock_drop(int fd, off_t at)

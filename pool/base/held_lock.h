@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define LOCK_HOLDER_TEXT 32
+
 struct lock_holder {
 	long long pid;   /* 0: he does not say */
 	int64_t held_ms; /* so long he has had it or, if he does not say, we have waited */
@@ -28,6 +30,9 @@ struct lock_holder {
  */
 int held_lock_take(int fd, off_t at, int64_t max_ms, struct lock_holder *ret_holder)
 	__attribute__((warn_unused_result));
+
+/* "process 4711", or "a process"; returns buf. */
+const char *lock_holder_text(const struct lock_holder *holder, char buf[LOCK_HOLDER_TEXT]);
 
 /* Gives it back, for every process that inherited it; harmless where it is not held. Closing alone
  * would leave the lock with a child that was forked meanwhile. */

@@ -157,14 +157,13 @@ static void end_turn(const struct store *store)
 /* Where what failed may have been take_turn(). */
 static int fail_in_turn(const struct store *store, int rc, const char *what, struct error *error)
 {
-	char holder[48] = "another process";
+	char holder[LOCK_HOLDER_TEXT];
 
 	if (rc != ETIMEDOUT)
 		return fail(store, rc, what, error);
-	if (store->holder.pid != 0)
-		snprintf(holder, sizeof(holder), "process %lld", store->holder.pid);
 	error_set(error, "%s: %s has been writing to it for %lld s (is it stopped?)", store->path,
-		  holder, (long long)store->holder.held_ms / 1000);
+		  lock_holder_text(&store->holder, holder),
+		  (long long)store->holder.held_ms / 1000);
 	return POOL_E_STORE;
 }
 

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 
 #define SEC_US INT64_C(1000000)
-#define NETWORK_SIZE                                                                               \
-	8 /* octets of an IPv6 address that tell senders apart, as madcapd's queue does */
+#define NETWORK_SIZE 8 /* octets: a /64 is one sender, as in madcapd's queue */
 
 int server_rate_init(struct server_rate *rate, uint64_t seed)
 {
